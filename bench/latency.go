@@ -1,0 +1,206 @@
+package bench
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"zrs/interop/driver"
+)
+
+// Load is what the client of a latency measurement does.
+type Load struct {
+	Commits int // in all
+	Rate    int // a second; 0 is back to back
+	Size    int // bytes, about, that each changes
+}
+
+// CommitToVisible measures the time from the return of a commit, in a client of
+// a ZEO server, to the moment when the transaction is in the secondary's data
+// file with its final status. It can be negative: the transaction may be at the
+// secondary before the client has been told. The same observer watches the file
+// of either kind of secondary.
+//
+// With zc.zrs the primary is inside the ZEO server, with zrs beside it.
+func (b *Bench) CommitToVisible(ctx context.Context, primary, secondary string, load Load) (*Result, error) {
+	dir, remove, err := b.scratch()
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	pr, err := b.zeoPrimary(ctx, primary, filepath.Join(dir, "primary.fs"))
+	if err != nil {
+		return nil, err
+	}
+	defer pr.stop()
+	replica := filepath.Join(dir, "replica.fs")
+	se, err := b.secondary(ctx, secondary, pr.replication.address, replica, "")
+	if err != nil {
+		return nil, err
+	}
+	defer se.stop()
+	client, err := b.Python.Start(ctx, driver.Modern, nil, "zeoclient.py", pr.zeo)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Stop()
+
+	observer := observe(replica)
+	defer observer.stop()
+	args := driver.Args{"count": load.Commits, "rate": load.Rate, "size": load.Size}
+	if err := client.Do(ctx, "start", args, nil); err != nil {
+		return nil, err
+	}
+	var report struct {
+		Commits [][3]any // TID, time of return, seconds it took
+		Error   string
+	}
+	if err := client.Do(ctx, "wait", driver.Args{"timeout": catchUpLimit.Seconds()}, &report); err != nil {
+		return nil, err
+	}
+	if report.Error != "" || len(report.Commits) == 0 {
+		return nil, fmt.Errorf("zeoclient.py: %d commits, error %q", len(report.Commits), report.Error)
+	}
+
+	var visible, commit []time.Duration
+	for _, c := range report.Commits {
+		tid, returned, took := c[0].(string), c[1].(float64), c[2].(float64)
+		seen, err := observer.wait(ctx, tid)
+		if err != nil {
+			return nil, fmt.Errorf("transaction %s at the secondary: %w", tid, err)
+		}
+		visible = append(visible, seen.Sub(time.Unix(0, int64(returned*1e9))))
+		commit = append(commit, time.Duration(took*1e9))
+	}
+	first, last := report.Commits[0][1].(float64), report.Commits[len(report.Commits)-1][1].(float64)
+	took := newLatency(commit)
+	result := &Result{
+		Schema:       schema,
+		Name:         fmt.Sprintf("commit-to-visible-%d", load.Rate),
+		Subject:      primary + "-" + secondary,
+		Seconds:      last - first,
+		Transactions: len(report.Commits),
+		Latency:      newLatency(visible),
+		Extra:        map[string]float64{"commit_p50": took.P50, "commit_p99": took.P99},
+		Processes:    map[string]*Usage{},
+	}
+	for role, pid := range map[string]int{"primary": pr.replication.pid, "secondary": se.pid} {
+		if result.Processes[role], err = UsageOf(pid); err != nil {
+			return nil, err
+		}
+	}
+	return result, nil
+}
+
+// A zeoPrimary is a ZEO server whose database is served to secondaries.
+type zeoPrimary struct {
+	zeo         string // address for clients
+	replication *server
+	stop        func()
+}
+
+func (b *Bench) zeoPrimary(ctx context.Context, kind, data string) (*zeoPrimary, error) {
+	var ready struct{ Address, Primary string }
+	if kind == ZCZRS {
+		p, err := b.Python.Start(ctx, driver.Legacy, &ready, "zeoserver.py", "--primary", "127.0.0.1:0", data)
+		if err != nil {
+			return nil, err
+		}
+		return &zeoPrimary{ready.Address, &server{ready.Primary, p.PID(), p.Stop}, p.Stop}, nil
+	}
+	p, err := b.Python.Start(ctx, driver.Modern, &ready, "zeoserver.py", data)
+	if err != nil {
+		return nil, err
+	}
+	s, err := b.primary(ctx, ZRS, data, "")
+	if err != nil {
+		p.Stop()
+		return nil, err
+	}
+	return &zeoPrimary{ready.Address, s, func() { s.stop(); p.Stop() }}, nil
+}
+
+// An observer watches a data file grow and notes when it sees transactions.
+type observer struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+
+	mu      sync.Mutex
+	seen    map[string]time.Time
+	changed chan struct{} // closed and replaced when seen grows
+}
+
+// pause is how long an observer waits between looks: the resolution of what it
+// measures, and small against that.
+const pause = 100 * time.Microsecond
+
+func observe(path string) *observer {
+	ctx, cancel := context.WithCancel(context.Background())
+	o := &observer{cancel: cancel, seen: map[string]time.Time{}, changed: make(chan struct{})}
+	o.done.Go(func() {
+		var f *os.File
+		pos := int64(len(magic))
+		for ctx.Err() == nil {
+			if f == nil {
+				f, _ = os.Open(path) // it appears when the secondary makes it
+			}
+			if f == nil || !o.next(f, &pos) {
+				time.Sleep(pause)
+			}
+		}
+		f.Close()
+	})
+	return o
+}
+
+// next notes the transaction at pos, if it is there and finished.
+func (o *observer) next(f *os.File, pos *int64) bool {
+	var h [txnHeaderSize]byte
+	if _, err := f.ReadAt(h[:], *pos); err != nil || h[16] != ' ' {
+		return false
+	}
+	now := time.Now()
+	length := binary.BigEndian.Uint64(h[8:16])
+	if length > math.MaxInt64/2 {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.seen[fmt.Sprintf("%x", h[:8])] = now
+	close(o.changed)
+	o.changed = make(chan struct{})
+	*pos += int64(length) + 8
+	return true
+}
+
+// wait returns when a transaction was seen, waiting until it is.
+func (o *observer) wait(ctx context.Context, tid string) (time.Time, error) {
+	deadline := time.After(time.Minute)
+	for {
+		o.mu.Lock()
+		at, ok := o.seen[tid]
+		changed := o.changed
+		o.mu.Unlock()
+		if ok {
+			return at, nil
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			return time.Time{}, errors.New("not seen within a minute")
+		case <-ctx.Done():
+			return time.Time{}, context.Cause(ctx)
+		}
+	}
+}
+
+func (o *observer) stop() {
+	o.cancel()
+	o.done.Wait()
+}

@@ -1,0 +1,10 @@
+//go:build !linux
+
+package bench
+
+import "errors"
+
+// UsageOf is for Linux only.
+func UsageOf(int) (*Usage, error) { return nil, errors.ErrUnsupported }
+
+func cpuModel() string { return "" }

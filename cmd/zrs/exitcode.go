@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	iofs "io/fs"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes. Scripts branch on them: a code's meaning never changes.
+const (
+	exitOK          = 0
+	exitNegative    = 1
+	exitTrouble     = 2
+	exitDamaged     = 3
+	exitDiverged    = 4
+	exitTemporary   = 5
+	exitGuard       = 6
+	exitPackedPast  = 7
+	exitIncomplete  = 8
+	exitNotExist    = 10
+	exitLocked      = 11
+	exitInterrupted = 130
+)
+
+// exitMeanings is the table that every manual page and zrs help exit-codes print.
+var exitMeanings = []struct {
+	code    int
+	meaning string
+}{
+	{exitOK, "Done; identical; nothing to do; a server stopped by SIGTERM or SIGINT."},
+	{exitNegative, "A negative answer: they differ, it is behind, it is not healthy."},
+	{exitTrouble, "A usage error, or trouble that prevented an answer."},
+	{exitDamaged, "Local data is damaged."},
+	{exitDiverged, "The histories have diverged; nothing was changed."},
+	{exitTemporary, "Temporary: the peer is unreachable or hung up, a time limit passed; trying again is sensible."},
+	{exitGuard, "Refused by a guard: it would lose or overwrite data; the message names the flag that allows it."},
+	{exitPackedPast, "The source can't serve us from where we are (packed past our end): a new seed is needed."},
+	{exitIncomplete, "Finished, but incomplete: blobs are missing."},
+	{exitNotExist, "The storage does not exist."},
+	{exitLocked, "The storage is locked by another process."},
+	{exitInterrupted, "Interrupted; the state is clean, and running the command again resumes."},
+}
+
+// exitCauses maps what an error is to an exit code. An error can be several of
+// these, such as damage that was met while stopping: the first line that fits
+// decides, so the graver stand above the lesser.
+var exitCauses = []struct {
+	err  error
+	code int
+}{
+	{context.DeadlineExceeded, exitTemporary},
+	{iofs.ErrNotExist, exitNotExist},
+	{context.Canceled, exitInterrupted},
+}
+
+// exitCode decides the exit status of zrs. It is the only place that does.
+func exitCode(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	if _, ok := errors.AsType[*kong.ParseError](err); ok {
+		return exitTrouble // kong's own status for it is 80
+	}
+	for _, cause := range exitCauses {
+		if errors.Is(err, cause.err) {
+			return cause.code
+		}
+	}
+	return exitTrouble
+}
+
+// stopped returns the end of a server: one that was told to stop has done its
+// work, so an interruption, and nothing graver, is no error.
+func stopped(err error) error {
+	if exitCode(err) == exitInterrupted {
+		return nil
+	}
+	return err
+}
+
+// An adviceError tells the operator what to do next.
+type adviceError struct {
+	err  error
+	next []string // commands, or sentences without a full stop
+}
+
+// advise adds to err what to do next, for the lines after the message.
+func advise(err error, next ...string) error { return &adviceError{err, next} }
+
+func (e *adviceError) Error() string { return e.err.Error() }
+func (e *adviceError) Unwrap() error { return e.err }

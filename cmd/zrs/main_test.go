@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"zrs": main})
+}
+
+// TestScript runs testdata/script/COMMAND_topic.txtar: what a user sees.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Vars = slices.DeleteFunc(e.Vars, func(v string) bool { return strings.HasPrefix(v, "ZRS_") })
+			e.Setenv("COLUMNS", "100")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status},
+	})
+}
+
+// status runs a program and requires an exit code:
+//
+//	status 2 zrs catchup
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status CODE PROGRAM [ARGS...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func TestJoinNegative(t *testing.T) {
+	tests := []struct{ in, want string }{
+		{"catchup --until -1h a b", "catchup --until=-1h a b"},
+		{"catchup --until=-1h a b", "catchup --until=-1h a b"},
+		{"catchup --dry-run -q a", "catchup --dry-run -q a"},
+		{"-1h", "-1h"},
+		{"a -1h", "a -1h"},
+		{"--until=x -1h", "--until=x -1h"},
+		{"-- --until -1h", "-- --until -1h"},
+		{"--until -- -1h", "--until -- -1h"},
+		{"", ""},
+	}
+	for _, tt := range tests {
+		if got := strings.Join(joinNegative(strings.Fields(tt.in)), " "); got != tt.want {
+			t.Errorf("joinNegative(%q) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
+// allFlags returns the flags that users can see, by the command they belong to.
+func allFlags(t *testing.T) map[string][]*kong.Flag {
+	t.Helper()
+	app := newParser(new(cli)).Model
+	flags := map[string][]*kong.Flag{"": app.Flags}
+	for _, cmd := range app.Leaves(true) {
+		flags[cmd.Name] = cmd.Flags
+	}
+	return flags
+}
+
+// TestEnvars holds the promise that each flag has its variable, except for those
+// that would make every command do something else.
+func TestEnvars(t *testing.T) {
+	kept := map[string]bool{"help": true, "version": true}
+	for cmd, flags := range allFlags(t) {
+		for _, flag := range flags {
+			want := []string{"ZRS_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))}
+			if kept[flag.Name] {
+				want = nil
+			}
+			if !slices.Equal(flag.Envs, want) {
+				t.Errorf("%s --%s has the variables %v, want %v", cmd, flag.Name, flag.Envs, want)
+			}
+		}
+	}
+}
+
+// TestHelpTexts holds every help text to one sentence, from capital to full
+// stop, and those of commands to begin with a verb.
+func TestHelpTexts(t *testing.T) {
+	sentence := regexp.MustCompile(`^[A-Z][^.]*(\.[^ .][^.]*)*\.$`)
+	check := func(what, help string) {
+		if !sentence.MatchString(help) || strings.TrimSpace(help) != help {
+			t.Errorf("%s: help %q is not one sentence", what, help)
+		}
+	}
+	app := newParser(new(cli)).Model
+	check("zrs", app.Help)
+	verbs := []string{"Serve", "Keep", "Bring", "Explain", "Write"}
+	for _, cmd := range app.Leaves(false) {
+		check(cmd.Name, cmd.Help)
+		if verb, _, _ := strings.Cut(cmd.Help, " "); !slices.Contains(verbs, verb) {
+			t.Errorf("%s: help begins with %q: is it a verb? then add it here", cmd.Name, verb)
+		}
+		for _, arg := range cmd.Positional {
+			check(cmd.Name+" "+arg.Name, arg.Help)
+		}
+		if !cmd.Hidden && cmd.Detail == "" {
+			t.Errorf("%s has no description", cmd.Name)
+		}
+		if !cmd.Hidden && examples(cmd) == "" {
+			t.Errorf("%s has no examples", cmd.Name)
+		}
+	}
+	for cmd, flags := range allFlags(t) {
+		for _, flag := range flags {
+			check(cmd+" --"+flag.Name, flag.Help)
+			if !flag.IsBool() && flag.PlaceHolder == "" {
+				t.Errorf("%s --%s has no placeholder", cmd, flag.Name)
+			}
+			if flag.Enum != "" {
+				for _, value := range flag.EnumSlice() {
+					if !strings.Contains(flag.Help, value) {
+						t.Errorf("%s --%s: help does not mention %q", cmd, flag.Name, value)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestExamples parses the commands in the examples: they must be valid.
+func TestExamples(t *testing.T) {
+	for _, cmd := range newParser(new(cli)).Model.Leaves(true) {
+		text := strings.ReplaceAll(examples(cmd), "\\\n", " ")
+		found := 0
+		for line := range strings.Lines(text) {
+			line, code := strings.CutPrefix(line, "\t")
+			args := strings.Fields(line)
+			for len(args) > 0 && strings.HasPrefix(args[0], "ZRS_") {
+				name, value, _ := strings.Cut(args[0], "=")
+				t.Setenv(name, value)
+				args = args[1:]
+			}
+			if !code || len(args) == 0 || args[0] != "zrs" {
+				continue
+			}
+			if _, err := newParser(new(cli)).Parse(joinNegative(args[1:])); err != nil {
+				t.Errorf("%s: example %q: %v", cmd.Name, line, err)
+			}
+			found++
+		}
+		if found == 0 {
+			t.Errorf("%s has no command in its examples", cmd.Name)
+		}
+	}
+}

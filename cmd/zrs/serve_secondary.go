@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// A serveSecondaryCmd is zrs serve-secondary.
+type serveSecondaryCmd struct {
+	ReplicateFrom  []peerAddress `required:"" placeholder:"ADDR" help:"Replicate from the first of these addresses that can serve."`
+	blobFlags      `embed:""`
+	connectFlags   `embed:""`
+	KeepAliveDelay duration `default:"0s" placeholder:"TIME" help:"Send the source a keep-alive message at this interval; 0 or less sends none."`
+	DeadAfter      duration `default:"30s" placeholder:"TIME" help:"Give up a connection when the source's host has not answered TCP's probes for this long."`
+	ReconnectDelay duration `default:"200ms" placeholder:"TIME" help:"Wait this long before the first attempt to reconnect, then longer each time."`
+	ReconnectMax   duration `default:"30s" placeholder:"TIME" help:"Wait at most this long between attempts to reconnect."`
+	ReplicateTo    address  `placeholder:"ADDR" help:"Serve further secondaries at this address (a cascade)."`
+	serveFlags     `embed:""`
+	FS             string `arg:"" name:"FS" help:"Data file to keep a replica; it is created if there is none."`
+}
+
+// Help is the DESCRIPTION of zrs-serve-secondary(1).
+func (*serveSecondaryCmd) Help() string {
+	return `Keeps the data file FS a replica of the database that --replicate-from serves: a zrs
+serve-primary, a cascading zrs serve-secondary, or a primary of zc.zrs. It reconnects
+for ever. Until SIGTERM or SIGINT it holds the lock that ZODB honours; afterwards ZODB
+opens FS without repair or re-indexing.
+
+With several addresses the first that answers and fits is used; the rest are tried in
+order when it fails. With --replicate-to it serves further secondaries, which get only
+what is safely on this disk.
+
+Each time it connects it compares histories before it appends anything (--check-history).
+If they have diverged, as after a failover, nothing is changed: it stops replicating,
+stays up and logs an error with the last common transaction and what only FS has. See
+zrs help exit-codes for how the one-shot commands report the same.
+
+A source that refuses or hangs up is diagnosed in words, and tried again after
+--reconnect-delay, doubled each time up to --reconnect-max. The exit code is 0 when it
+was stopped by a signal. A second signal ends it at once; no whole transaction is lost.`
+}
+
+// Examples are the EXAMPLES of the manual page.
+func (*serveSecondaryCmd) Examples() string {
+	return `Keep a replica, with a second source to fall back to:
+
+	zrs serve-secondary /srv/zodb/Data.fs --blob-dir /srv/zodb/blobs \
+	    --replicate-from db1:5000,db2:5000
+
+The same, serving further secondaries on this host only:
+
+	zrs serve-secondary /srv/zodb/Data.fs --replicate-from db1:5000 \
+	    --replicate-to 127.0.0.1:5000`
+}
+
+// Validate is kong's hook after parsing.
+func (c *serveSecondaryCmd) Validate() error {
+	for _, from := range c.ReplicateFrom {
+		if from.address == c.ReplicateTo {
+			return fmt.Errorf("--replicate-from and --replicate-to are both %s: it would replicate from itself", from)
+		}
+	}
+	if c.ReconnectMax < c.ReconnectDelay {
+		return fmt.Errorf("--reconnect-max: %v is less than --reconnect-delay, %v", c.ReconnectMax, c.ReconnectDelay)
+	}
+	return errors.Join(c.checkServing(), positive("dead-after", c.DeadAfter), positive("reconnect-delay", c.ReconnectDelay))
+}
+
+// Run is what the command does.
+func (c *serveSecondaryCmd) Run(_ context.Context, _ *env) error {
+	return errors.New("serve-secondary is not built yet")
+}

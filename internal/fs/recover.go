@@ -1,0 +1,216 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	iofs "io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+)
+
+// OpenWriter locks the data file at path and opens it for appending.
+//
+// A torn tail (see [ErrTornTail]) is saved beside the file, as NAME.trN, before
+// it is cut off; the last TID is that of the last transaction that is kept.
+// With damage, which is anything that has whole transactions behind it or that
+// no crash explains, the file is left as it is and the error matches
+// [ErrDamaged]. Other errors: [ErrLocked]; [ErrFormat]; one that matches
+// io/fs.ErrNotExist if there is no file and none is to be created;
+// [ErrWouldCreate].
+//
+// The index is the saved one, if it is right as far as a sample of it tells,
+// else it is rebuilt from the file; ctx can end that.
+func OpenWriter(ctx context.Context, path string, opts WriterOptions) (*Writer, error) {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := checkParent(path); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(path); errors.Is(err, iofs.ErrNotExist) && !opts.Create {
+		if was := checkNeverWas(path); was != nil {
+			return nil, was
+		}
+		return nil, err
+	}
+	lock, err := LockFile(path + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{path: path, lock: lock, blobs: opts.Blobs, logger: opts.Logger}
+	if err := w.open(ctx, opts); err != nil {
+		if w.file != nil {
+			w.file.Close()
+		}
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	return w, nil
+}
+
+// checkParent gives a clear error for a directory that is not there, where the
+// lock file would be the first thing to miss it.
+func checkParent(path string) error {
+	fi, err := os.Stat(filepath.Dir(path))
+	if err == nil && !fi.IsDir() {
+		return fmt.Errorf("%s: not a directory", filepath.Dir(path))
+	}
+	return err
+}
+
+func (w *Writer) open(ctx context.Context, opts WriterOptions) error {
+	f, err := openOrCreate(w.path, opts.Create)
+	if err != nil {
+		return err
+	}
+	w.file = osFile{f}
+	if opts.wrap != nil {
+		w.file = opts.wrap(w.file)
+	}
+	if w.opened, err = f.Stat(); err != nil {
+		return err
+	}
+	size, err := w.file.Size()
+	if err != nil {
+		return err
+	}
+	if size > MaxOffset {
+		return fmt.Errorf("%s: %w: %d bytes are more than index files can express", w.path, ErrFormat, size)
+	}
+	follow, err := os.Open(w.path) // of its own, since cursors outlive the writer
+	if err != nil {
+		return err
+	}
+	w.log = newLog(w.path, follow)
+	if err := w.load(ctx, size); err != nil {
+		w.log.close(err)
+		return err
+	}
+	w.log.setReady()
+	return nil
+}
+
+// openOrCreate opens a data file for writing; an empty or, if wanted, a missing
+// one becomes a new database.
+func openOrCreate(path string, create bool) (*os.File, error) {
+	flags := os.O_RDWR
+	if create {
+		flags |= os.O_CREATE
+	}
+	if fi, err := os.Stat(path); errors.Is(err, iofs.ErrNotExist) || err == nil && fi.Size() == 0 {
+		if err := checkNeverWas(path); err != nil {
+			return nil, err
+		}
+	}
+	f, err := os.OpenFile(path, flags, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	magic, err := readMagic(f, path)
+	switch {
+	case err != nil:
+	case magic == MagicPython2:
+		err = errPython2(path)
+	case magic == Magic{}:
+		err = initialize(f, path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// initialize makes an empty file an empty database. A crash before the end of
+// it leaves an empty file, which is one too.
+func initialize(f *os.File, path string) error {
+	if _, err := f.WriteAt(MagicPython3[:], 0); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// load finds the end of the file and fills the index.
+func (w *Writer) load(ctx context.Context, size int64) error {
+	start, tid := FirstOffset, TID(0)
+	w.idx = new(Index)
+	if hint, ok := trustIndex(w.path, w.file, size); ok {
+		idx, end, err := ReadIndexFile(w.path + ".index")
+		if err == nil && end == hint.end {
+			w.idx, start, tid = idx, hint.end, hint.tid
+			w.log.trust(hint)
+		}
+	}
+	var cps checkpoints
+	s, err := scan(ctx, w.file, w.path, start, size, tid, w.idx, &cps)
+	if err != nil {
+		return err
+	}
+	if s.err != nil {
+		if !errors.Is(s.err, ErrTornTail) {
+			return s.err
+		}
+		if err := w.cutTail(s.end, size, s.err); err != nil {
+			return err
+		}
+	}
+	w.pos, w.bufAt, w.tid = s.end, s.end, s.tid
+	w.batch.start = s.end
+	w.log.publish(s.end, s.tid, cps.list)
+	return nil
+}
+
+// cutTail saves what is in the file from end on, and cuts it off. A crash in
+// between leaves the tail where it was, and perhaps an incomplete copy of it;
+// the next open makes another.
+func (w *Writer) cutTail(end, size int64, why error) error {
+	name, err := saveTail(w.path, w.file, end, size)
+	if err != nil {
+		return fmt.Errorf("%s: saving the torn tail at %d before it is cut off: %w", w.path, end, err)
+	}
+	if err := w.file.Truncate(end); err != nil {
+		return err
+	}
+	if err := w.file.Sync(); err != nil {
+		return err
+	}
+	w.logger.Warn("cut an incomplete transaction off the end of the data file",
+		"path", w.path, "offset", end, "bytes", size-end, "saved", name, "err", why)
+	return nil
+}
+
+// saveTail copies the bytes [end, size) of a data file to the first of
+// NAME.tr0, NAME.tr1, ... that does not exist, as ZODB does, and returns its
+// name.
+func saveTail(path string, src io.ReaderAt, end, size int64) (string, error) {
+	for n := 0; ; n++ {
+		name := fmt.Sprintf("%s.tr%d", path, n)
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if errors.Is(err, iofs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(f, io.NewSectionReader(src, end, size-end))
+		if err == nil {
+			err = f.Sync()
+		}
+		if closed := f.Close(); err == nil {
+			err = closed
+		}
+		if err == nil {
+			err = syncDir(filepath.Dir(path))
+		}
+		if err != nil {
+			_ = os.Remove(name) // only a copy
+			return "", err
+		}
+		return name, nil
+	}
+}

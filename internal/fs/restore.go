@@ -1,0 +1,131 @@
+package fs
+
+import (
+	"errors"
+	"io"
+)
+
+// previous returns the offset of the record of oid that was current before this
+// transaction, 0 if there was none.
+func (w *Writer) previous(oid OID) (int64, error) {
+	off, ok := w.idx.Get(oid)
+	if !ok || off < w.txn.start {
+		return off, nil
+	}
+	// The object is in this transaction already: that record has the answer.
+	rec, err := w.readBack(off)
+	return rec.Prev, err
+}
+
+// readBack reads a record that may still be in the buffer.
+func (w *Writer) readBack(off int64) (Record, error) {
+	if err := w.flush(); err != nil {
+		return Record{}, err
+	}
+	return readRecord(w.file, w.path, off)
+}
+
+// backPointer returns the offset of the record that rec, whose source is a back
+// pointer, may point to here: the last record of the object in the transaction
+// that rec names, if it has the data that came. It returns 0 if there is none.
+func (w *Writer) backPointer(rec Restored) (int64, error) {
+	target, ok, err := w.lastRecord(rec.OID, rec.DataTxn)
+	if err != nil || !ok {
+		return 0, err
+	}
+	found, err := Resolve(w.file, w.path, &target)
+	switch {
+	case errors.Is(err, ErrDamaged):
+		w.logger.Warn("an older record is damaged, writing data in full", "path", w.path, "oid", rec.OID, "err", err)
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case found.Gone:
+		if len(rec.Data) != 0 {
+			return 0, nil
+		}
+		return target.Offset, nil
+	case found.Length != int64(len(rec.Data)):
+		return 0, nil
+	}
+	same, err := equalAt(w.file, found.Offset, rec.Data)
+	if err != nil || !same {
+		return 0, err
+	}
+	return target.Offset, nil
+}
+
+// maxChain is how many records of an object are looked at one by one before the
+// transaction is searched by its TID.
+const maxChain = 64
+
+// lastRecord finds the last record of oid in transaction tid.
+func (w *Writer) lastRecord(oid OID, tid TID) (Record, bool, error) {
+	off, err := w.previous(oid)
+	if err != nil {
+		return Record{}, false, err
+	}
+	for range maxChain {
+		if off == 0 {
+			break // none before, or packed away
+		}
+		rec, err := w.readBack(off)
+		if errors.Is(err, ErrDamaged) {
+			return Record{}, false, nil
+		}
+		if err != nil {
+			return Record{}, false, err
+		}
+		if rec.OID != oid || rec.TID < tid {
+			return Record{}, false, nil
+		}
+		if rec.TID == tid {
+			return rec, true, nil
+		}
+		off = rec.Prev
+	}
+	return w.searchRecord(oid, tid)
+}
+
+// searchRecord finds the last record of oid in transaction tid, if that is
+// durable, by the TID.
+func (w *Writer) searchRecord(oid OID, tid TID) (last Record, ok bool, err error) {
+	c, err := w.log.After(tid - 1)
+	if errors.Is(err, ErrTIDTooHigh) {
+		return last, false, nil
+	}
+	if c == nil {
+		return last, false, err
+	}
+	defer c.Close()
+	txn, err := c.r.Next()
+	if err == io.EOF || err == nil && txn.TID != tid {
+		return last, false, nil
+	}
+	for err == nil {
+		var rec *Record
+		if rec, err = c.r.NextRecord(); err == nil && rec.OID == oid {
+			last, ok = *rec, true
+		}
+	}
+	if err != io.EOF {
+		return last, false, err
+	}
+	return last, ok, nil
+}
+
+// equalAt reports whether the bytes at off are want.
+func equalAt(src io.ReaderAt, off int64, want []byte) (bool, error) {
+	b := make([]byte, min(len(want), windowSize))
+	for len(want) > 0 {
+		n := min(len(want), len(b))
+		if _, err := src.ReadAt(b[:n], off); err != nil {
+			return false, err
+		}
+		if string(b[:n]) != string(want[:n]) {
+			return false, nil
+		}
+		want, off = want[n:], off+int64(n)
+	}
+	return true, nil
+}

@@ -1,0 +1,365 @@
+package repl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"zrs/internal/fs"
+	"zrs/internal/wire"
+)
+
+// An outgoing is a connection to a secondary, seen from the primary.
+type outgoing struct {
+	p      *Primary
+	feed   *feed
+	conn   net.Conn
+	logger *slog.Logger
+
+	protocol string
+	start    fs.TID
+	digest   *wire.Digest
+	encoder  encoder
+	buf      []byte // frames of a transaction that is streamed
+	sent     int64  // transactions
+}
+
+// serve runs the connection to its end. It sends until ctx is done, or until
+// there is no more to send after serving is done.
+func (s *outgoing) serve(ctx, serving context.Context) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer s.conn.Close()
+	unblock := context.AfterFunc(ctx, func() { s.conn.Close() })
+	defer unblock()
+
+	if err := s.handshake(); err != nil {
+		s.logger.Error("refused a connection: it does not speak the replication protocol", "err", err)
+		return
+	}
+	// The secondary may ask for the end too.
+	following, finish := context.WithCancel(ctx)
+	defer finish()
+	defer context.AfterFunc(serving, finish)()
+	var listening sync.WaitGroup
+	listening.Go(func() { cancel(s.listen(finish)) })
+
+	err := s.send(ctx, following)
+	switch {
+	case err == nil:
+		s.closeGently()
+		s.logger.Info("secondary disconnected", "transactions", s.sent, "reason", "finished")
+	case ctx.Err() != nil:
+		s.logger.Info("secondary disconnected", "transactions", s.sent, "reason", context.Cause(ctx).Error())
+	default:
+		s.logger.Error("stopped serving a secondary", "transactions", s.sent, "err", err)
+		s.conn.Close()
+	}
+	listening.Wait()
+}
+
+// handshake reads what a secondary starts with.
+func (s *outgoing) handshake() error {
+	if err := s.conn.SetReadDeadline(time.Now().Add(s.p.HandshakeTimeout)); err != nil {
+		return err
+	}
+	protocol, err := readHandshake(s.conn)
+	if err != nil {
+		return fmt.Errorf("protocol name: %w", err)
+	}
+	switch s.protocol = string(protocol); {
+	case s.protocol != wire.Protocol20 && s.protocol != wire.Protocol21:
+		return fmt.Errorf("protocol %q is not supported", protocol)
+	case s.protocol == wire.Protocol20 && s.p.Blobs != nil:
+		return errors.New("the secondary has no blob directory (it offers zrs2.0), but this database has blobs")
+	}
+	start, err := readHandshake(s.conn)
+	if err != nil {
+		return fmt.Errorf("start TID: %w", err)
+	}
+	if len(start) != 8 {
+		return fmt.Errorf("start TID: %d bytes, want 8", len(start))
+	}
+	s.start = fs.TIDFromBytes(start)
+	return s.conn.SetReadDeadline(time.Time{})
+}
+
+// readHandshake reads one of the short frames that a secondary sends.
+func readHandshake(r io.Reader) ([]byte, error) {
+	var head [wire.FrameHeaderSize]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	n := wire.FrameLength(head[:])
+	if n > wire.MaxHandshakeFrame {
+		return nil, fmt.Errorf("message of %d bytes, the limit is %d", n, wire.MaxHandshakeFrame)
+	}
+	payload := make([]byte, n)
+	_, err := io.ReadFull(r, payload)
+	return payload, err
+}
+
+// errGone is why a connection ends when the secondary closed it.
+var errGone = errors.New("closed by the secondary")
+
+// listen reads keep-alives, which mean nothing, until the secondary sends
+// anything else, which asks for the rest and the end, and then until it hangs
+// up.
+func (s *outgoing) listen(finish func()) error {
+	for {
+		var head [wire.FrameHeaderSize]byte
+		if _, err := io.ReadFull(s.conn, head[:]); err == io.EOF {
+			return errGone
+		} else if err != nil {
+			return err
+		}
+		if wire.FrameLength(head[:]) > 0 {
+			break
+		}
+	}
+	s.logger.Debug("secondary asked for the end")
+	finish()
+	if _, err := io.Copy(io.Discard, s.conn); err != nil {
+		return err
+	}
+	return errGone
+}
+
+// send sends transactions until ctx is done, or until there is no more to send
+// after following is done.
+func (s *outgoing) send(ctx, following context.Context) error {
+	if err := s.p.Log.WaitReady(ctx); err != nil {
+		return err
+	}
+	c, err := s.p.Log.After(s.start)
+	switch {
+	case errors.Is(err, fs.ErrTIDUnknown) && !s.p.ServeUnknown:
+		c.Close()
+		return fmt.Errorf("%w: its last transaction is not in this database, so its history has diverged; "+
+			"compare the two before it is made a secondary again", err)
+	case errors.Is(err, fs.ErrTIDUnknown):
+		s.logger.Warn("the secondary's last transaction is not in this database", "tid", s.start)
+	case err != nil:
+		return err
+	}
+	defer c.Close()
+	s.logger.Info("secondary connected", "protocol", s.protocol, "start", s.start)
+	s.digest = wire.NewDigest(s.start)
+	s.encoder = encoder{blobs: s.p.Blobs, missing: s.p.MissingBlob, logger: s.logger, onBlob: func() { s.p.missingBlobs.Add(1) }}
+	caughtUp := false
+	for {
+		ch, err := s.feed.next(ctx, c, &s.encoder)
+		switch {
+		case isEnd(err):
+			if !caughtUp {
+				caughtUp = true
+				s.logger.Info("secondary caught up", "tid", c.LastTID(), "transactions", s.sent)
+			}
+			if err := c.Wait(following); err != nil && following.Err() == nil {
+				return err
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if following.Err() != nil && !c.More() {
+				return nil
+			}
+		case errors.Is(err, errStream):
+			if err := s.stream(c); err != nil {
+				return err
+			}
+		case err != nil:
+			return err
+		default:
+			if err := s.sendChunk(ch); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// sendChunk sends a chunk with the connection's own checksums in it.
+func (s *outgoing) sendChunk(ch *chunk) error {
+	sums := ch.checksums(s.digest)
+	s.digest = sums.after.Clone()
+	buffers := make(net.Buffers, 0, 2*len(ch.commits))
+	at := 0
+	for i, end := range ch.commits {
+		buffers = append(buffers, ch.frames[at:end], sums.commits[i])
+		at = end
+	}
+	if err := s.conn.SetWriteDeadline(time.Now().Add(s.p.WriteTimeout)); err != nil {
+		return err
+	}
+	if _, err := buffers.WriteTo(s.conn); err != nil {
+		return s.writeError(err)
+	}
+	s.sent += int64(len(ch.commits))
+	return nil
+}
+
+func (s *outgoing) writeError(err error) error {
+	var e net.Error
+	if errors.As(err, &e) && e.Timeout() {
+		return fmt.Errorf("the secondary has read nothing for %s: %w", s.p.WriteTimeout, err)
+	}
+	return err
+}
+
+// closeGently ends the stream and lets the secondary hang up first: closing
+// with its keep-alives unread would make the system throw away what it has not
+// received yet.
+func (s *outgoing) closeGently() {
+	half, ok := s.conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		s.conn.Close()
+		return
+	}
+	_ = s.conn.SetReadDeadline(time.Now().Add(s.p.WriteTimeout)) // for listen, which reads on
+}
+
+// stream sends the next transaction piece by piece: its data and its blobs
+// never are in memory as a whole.
+func (s *outgoing) stream(c *fs.Cursor) error {
+	txn, err := c.Next()
+	if err != nil {
+		return err
+	}
+	if s.buf == nil {
+		s.buf = make([]byte, 0, streamBuffer)
+	}
+	if err := s.message(s.encoder.begin(nil, txn)); err != nil {
+		return err
+	}
+	for {
+		rec, err := c.NextRecord()
+		if isEnd(err) {
+			break
+		}
+		if err == nil {
+			err = s.streamRecord(c, rec)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	payload := wire.Commit{Digest: s.digest.Sum()}.AppendTo(nil)
+	if err := s.message(wire.AppendFrame(nil, payload)); err != nil {
+		return err
+	}
+	s.sent++
+	return s.flush()
+}
+
+func (s *outgoing) streamRecord(c *fs.Cursor, rec *fs.Record) error {
+	found, err := c.Resolve()
+	if err != nil {
+		return err
+	}
+	start, err := recordStart(c, found)
+	if err != nil {
+		return err
+	}
+	blob, err := s.encoder.blob(rec, start)
+	if err != nil {
+		return err
+	}
+	data := io.NewSectionReader(c.File(), found.Offset, found.Length)
+	if blob == nil {
+		frame, err := s.encoder.store(nil, rec, found)
+		if err == nil {
+			err = s.message(frame)
+		}
+		if err == nil {
+			err = s.payload(data, found.Length)
+		}
+		return err
+	}
+	defer blob.Close()
+	return s.streamBlob(rec, found, data, blob)
+}
+
+// streamBlob sends a blob record and the blob.
+func (s *outgoing) streamBlob(rec *fs.Record, found fs.Resolved, data io.Reader, blob *os.File) error {
+	fi, err := blob.Stat()
+	if err != nil {
+		return err
+	}
+	// An empty blob goes as one block of no bytes: with no block at all a
+	// zc.zrs secondary makes no file.
+	size := fi.Size()
+	blocks := max(1, (size+wire.BlockSize-1)/wire.BlockSize)
+	msg := wire.Blob{Store: storeOf(rec, found), Blocks: uint64(blocks)}
+	if err := s.message(appendMessage(nil, msg.AppendTo)); err != nil {
+		return err
+	}
+	if err := s.payload(data, found.Length); err != nil {
+		return err
+	}
+	for range blocks {
+		n := min(size, wire.BlockSize)
+		if err := s.payload(blob, n); err != nil {
+			return fmt.Errorf("blob of object %s, transaction %s: %w", rec.OID, rec.TID, err)
+		}
+		size -= n
+	}
+	return nil
+}
+
+// streamBuffer is how much is collected before it is sent.
+const streamBuffer = 256 << 10
+
+// message sends a whole frame.
+func (s *outgoing) message(frame []byte) error {
+	s.digest.Add(frame[wire.FrameHeaderSize:])
+	s.buf = append(s.buf, frame...)
+	return s.flushIfFull()
+}
+
+// payload sends a frame of n bytes that come from r.
+func (s *outgoing) payload(r io.Reader, n int64) error {
+	s.buf = wire.AppendFrameHeader(s.buf, uint32(n))
+	for n > 0 {
+		if err := s.flushIfFull(); err != nil {
+			return err
+		}
+		at := len(s.buf)
+		part := s.buf[at:min(int64(cap(s.buf)), int64(at)+n)]
+		got, err := io.ReadFull(r, part)
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return err
+		}
+		s.digest.Add(part[:got])
+		s.buf = s.buf[:at+got]
+		n -= int64(got)
+	}
+	return s.flushIfFull()
+}
+
+func (s *outgoing) flushIfFull() error {
+	if len(s.buf) < streamBuffer-wire.BlockSize {
+		return nil
+	}
+	return s.flush()
+}
+
+func (s *outgoing) flush() error {
+	if err := s.conn.SetWriteDeadline(time.Now().Add(s.p.WriteTimeout)); err != nil {
+		return err
+	}
+	_, err := s.conn.Write(s.buf)
+	s.buf = s.buf[:0]
+	if err != nil {
+		return s.writeError(err)
+	}
+	return nil
+}

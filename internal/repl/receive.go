@@ -1,0 +1,327 @@
+package repl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"zrs/internal/fs"
+	"zrs/internal/wire"
+)
+
+// What a primary sends is received in three steps, each with a goroutine of its
+// own: reading and cutting into events, checking the running checksum, and
+// applying. They hand on batches, of which a few are under way at a time.
+
+// An eventKind says what an event is.
+type eventKind uint8
+
+const (
+	eventBegin eventKind = iota
+	eventRecord
+	eventBlock
+	eventCommit
+)
+
+// An event is one step of a stream: a transaction begins, a record, a block of
+// its blob, the transaction ends. The bytes are part of the batch.
+type event struct {
+	kind   eventKind
+	begin  *wire.Begin // eventBegin
+	record wire.Store  // eventRecord
+	blob   bool        // eventRecord: blocks follow, at least one, unless last
+	last   bool        // eventBlock: the last of the blob; eventRecord: a blob without blocks
+	data   []byte      // eventRecord, eventBlock
+
+	frames [2][]byte // what the checksum covers: payloads, the digest's own in frames[1]
+	digest [16]byte  // eventCommit
+}
+
+// A batch is a run of events and the bytes they came in.
+type batch struct {
+	buf    []byte
+	events []event
+	err    error // how the stream ended, after the events
+}
+
+const (
+	// batchSize is how many bytes are read at a time.
+	batchSize = 256 << 10
+
+	// batchesAhead is how many batches may wait between two steps.
+	batchesAhead = 16
+
+	// maxMessage bounds a T, S, B or C message: user, description and
+	// extension have 64 KiB each, which the pickle may double, and a primary
+	// that pickles the extension anew can make more of it.
+	maxMessage = 16 << 20
+
+	// maxBlock bounds a block of a blob. They have 64 KiB; more is accepted
+	// within reason.
+	maxBlock = 16 << 20
+)
+
+// ErrProtocol is returned when what a peer sends is not the replication
+// protocol.
+var ErrProtocol = errors.New("the peer does not speak the replication protocol")
+
+// ErrChecksum is returned when the running checksum of a connection is wrong:
+// something was altered or lost on the way.
+var ErrChecksum = errors.New("wrong checksum, data was altered on the way")
+
+// A splitter cuts the bytes of a stream into events.
+type splitter struct {
+	decoder wire.Decoder
+	inTxn   bool
+	awaited awaited
+	pending event  // the S or B message whose data is awaited
+	blocks  uint64 // that are still to come
+}
+
+// awaited is what the next frame is.
+type awaited uint8
+
+const (
+	awaitMessage awaited = iota
+	awaitData
+	awaitBlock
+)
+
+// limit is how long the next frame may be.
+func (s *splitter) limit() uint32 {
+	switch s.awaited {
+	case awaitData:
+		return 1<<32 - 1
+	case awaitBlock:
+		return maxBlock
+	}
+	return maxMessage
+}
+
+// frame returns the event that a frame completes, if it completes one.
+func (s *splitter) frame(payload []byte) (e event, ok bool, err error) {
+	switch s.awaited {
+	case awaitData:
+		e = s.pending
+		e.frames[1], e.data = payload, payload
+		s.awaited = awaitMessage
+		if s.blocks > 0 {
+			s.awaited = awaitBlock
+		}
+		return e, true, nil
+	case awaitBlock:
+		s.blocks--
+		if s.blocks == 0 {
+			s.awaited = awaitMessage
+		}
+		return event{kind: eventBlock, data: payload, last: s.blocks == 0, frames: [2][]byte{payload}}, true, nil
+	}
+	return s.message(payload)
+}
+
+func (s *splitter) message(payload []byte) (e event, ok bool, err error) {
+	msg, err := s.decoder.Decode(payload)
+	if err != nil {
+		return e, false, fmt.Errorf("%w: %w", ErrProtocol, err)
+	}
+	e.frames[0] = payload
+	switch msg := msg.(type) {
+	case *wire.Begin:
+		if s.inTxn {
+			return e, false, fmt.Errorf("%w: a transaction begins inside another", ErrProtocol)
+		}
+		s.inTxn = true
+		e.kind, e.begin = eventBegin, msg.Clone()
+		return e, true, nil
+	case *wire.Store:
+		e.kind, e.record = eventRecord, *msg
+	case *wire.Blob:
+		e.kind, e.record, e.blob, e.last = eventRecord, msg.Store, true, msg.Blocks == 0
+		s.blocks = msg.Blocks
+	case *wire.Commit:
+		e.kind, e.digest = eventCommit, msg.Digest
+	}
+	if !s.inTxn {
+		return e, false, fmt.Errorf("%w: a message outside of a transaction", ErrProtocol)
+	}
+	if e.kind == eventCommit {
+		s.inTxn = false
+		return e, true, nil
+	}
+	s.pending, s.awaited = e, awaitData
+	return e, false, nil
+}
+
+// A receiver reads a stream.
+type receiver struct {
+	r     io.Reader
+	split splitter
+	free  chan []byte // buffers to use again
+}
+
+func newReceiver(r io.Reader) *receiver {
+	return &receiver{r: r, free: make(chan []byte, 2*batchesAhead)}
+}
+
+// run sends batches to out until the stream ends or ctx is done. The last batch
+// has the reason in err: io.EOF if it ended between two transactions.
+func (r *receiver) run(ctx context.Context, out chan<- *batch) {
+	b := &batch{buf: r.buffer()}
+	parsed, held := 0, 0 // bytes cut into frames, and those that complete events
+	for {
+		n, err := r.r.Read(b.buf[len(b.buf):cap(b.buf)])
+		b.buf = b.buf[:len(b.buf)+n]
+		if parseErr := r.parse(b, &parsed, &held); parseErr != nil {
+			err = parseErr
+		}
+		if err != nil {
+			b.err = r.endOf(err, len(b.buf) > parsed)
+			select {
+			case out <- b:
+			case <-ctx.Done():
+			}
+			return
+		}
+		full := len(b.buf) == cap(b.buf)
+		if len(b.events) == 0 {
+			if full {
+				b = r.larger(b, held)
+				parsed -= held
+				held = 0
+			}
+			continue
+		}
+		if full {
+			select {
+			case out <- b:
+			case <-ctx.Done():
+				return
+			}
+		} else {
+			select {
+			case out <- b:
+			default:
+				continue // those behind have enough to do: collect more
+			}
+		}
+		b = r.following(b, held)
+		parsed -= held
+		held = 0
+	}
+}
+
+// parse cuts what was read into events. Bytes up to held belong to events.
+func (r *receiver) parse(b *batch, parsed, held *int) error {
+	for len(b.buf)-*parsed >= wire.FrameHeaderSize {
+		n := wire.FrameLength(b.buf[*parsed:])
+		if limit := r.split.limit(); n > limit {
+			return fmt.Errorf("%w: a frame of %d bytes, the limit is %d", ErrProtocol, n, limit)
+		}
+		end := *parsed + wire.FrameHeaderSize + int(n)
+		if end > len(b.buf) {
+			return nil
+		}
+		e, ok, err := r.split.frame(b.buf[*parsed+wire.FrameHeaderSize : end : end])
+		if err != nil {
+			return err
+		}
+		*parsed = end
+		if ok {
+			b.events = append(b.events, e)
+			*held = end
+		}
+	}
+	return nil
+}
+
+// following returns the batch after b, with the bytes of b that no event has.
+func (r *receiver) following(b *batch, held int) *batch {
+	return r.moved(b.buf[held:], batchSize)
+}
+
+// larger returns a batch with twice the room, for a frame that does not fit. It
+// grows as bytes arrive, whatever length a frame announces.
+func (r *receiver) larger(b *batch, held int) *batch {
+	next := r.moved(b.buf[held:], 2*cap(b.buf))
+	r.recycle(b)
+	return next
+}
+
+// moved returns a batch that starts with rest. A message whose data is awaited
+// moves with it.
+func (r *receiver) moved(rest []byte, size int) *batch {
+	var buf []byte
+	if size <= batchSize && len(rest) <= batchSize/2 {
+		buf = r.buffer()
+	} else {
+		buf = make([]byte, 0, max(size, 2*len(rest)))
+	}
+	buf = append(buf, rest...)
+	if r.split.awaited == awaitData && r.split.pending.frames[0] != nil {
+		n := len(r.split.pending.frames[0])
+		r.split.pending.frames[0] = buf[wire.FrameHeaderSize : wire.FrameHeaderSize+n : wire.FrameHeaderSize+n]
+	}
+	return &batch{buf: buf}
+}
+
+func (r *receiver) buffer() []byte {
+	select {
+	case buf := <-r.free:
+		return buf[:0]
+	default:
+		return make([]byte, 0, batchSize)
+	}
+}
+
+// recycle takes back the buffer of a batch whose events are done with.
+func (r *receiver) recycle(b *batch) {
+	if cap(b.buf) != batchSize {
+		return
+	}
+	select {
+	case r.free <- b.buf:
+	default:
+	}
+}
+
+// endOf says what the end of the stream means.
+func (r *receiver) endOf(err error, inFrame bool) error {
+	if err == io.EOF && (inFrame || r.split.inTxn) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// verify passes on batches whose checksums are right. It is the step that
+// takes the most time.
+func verify(ctx context.Context, start fs.TID, in <-chan *batch, out chan<- *batch) {
+	d := wire.NewDigest(start)
+	for {
+		var b *batch
+		select {
+		case b = <-in:
+		case <-ctx.Done():
+			return
+		}
+		for i := range b.events {
+			e := &b.events[i]
+			if e.kind == eventCommit && d.Sum() != e.digest {
+				b.events, b.err = b.events[:i], ErrChecksum
+				break
+			}
+			d.Add(e.frames[0])
+			if e.frames[1] != nil {
+				d.Add(e.frames[1])
+			}
+		}
+		select {
+		case out <- b:
+		case <-ctx.Done():
+			return
+		}
+		if b.err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,13 @@
+// Package interop tests zrs against the real thing: zc.zrs at the other end of
+// a connection, ZODB writing the files that zrs follows, ZODB opening what zrs
+// wrote. Everything is in its tests, which need no more than Python 3.10; they
+// install the rest themselves, pinned (venv.sh).
+//
+// TestMatrix is the heart: what zrs and zc.zrs make of every kind of content in
+// every combination of primary and secondary. Its tables (cases_test.go) are
+// also the record of where zc.zrs falls short.
+//
+//	go test ./interop                             # all
+//	go test ./interop -run TestMatrix/zrs-zczrs   # one pair: primary-secondary
+//	go test ./interop -run 'TestMatrix/.*/undo'   # one case in all pairs
+package interop

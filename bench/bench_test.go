@@ -6,9 +6,8 @@ import (
 	"zrs/interop/driver"
 )
 
-// TestMeasurements carries out each measurement once on little data, so that
-// they work when they are wanted. zrs itself is measured by
-// zrsbench alone.
+// TestMeasurements carries out each measurement once on little data, of zc.zrs
+// and ZODB, so that they work when they are wanted.
 func TestMeasurements(t *testing.T) {
 	python, err := driver.Open(t.Context())
 	if err != nil {
@@ -27,7 +26,7 @@ func TestMeasurements(t *testing.T) {
 		"catch-up":          func() (*Result, error) { return b.CatchUp(t.Context(), ZCZRS, ZCZRS, tiny) },
 		"catch-up-blobs":    func() (*Result, error) { return b.CatchUp(t.Context(), ZCZRS, ZCZRS, blobs) },
 		"open":              func() (*Result, error) { return b.Open(t.Context(), tiny) },
-		"commit-to-visible": func() (*Result, error) { return b.CommitToVisible(t.Context(), ZCZRS, ZCZRS, Load{Commits: 20}) },
+		"commit-to-visible": func() (*Result, error) { return b.CommitToVisible(t.Context(), ZCZRS, ZCZRS, Load{Commits: 20, Size: 100}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := measure()

@@ -23,13 +23,13 @@ func testCascade(t *testing.T, first, middle, last string) {
 	writer, address := startPrimary(t, first, seeded(t))
 	relay := startSecondary(t, middle, between, address, true)
 	follower := startSecondary(t, last, end, relay.address, false)
-	waitFor(t, end, writer.last().TID)
+	follower.waitFor(writer.last().TID)
 
 	writer.commit(5, 3, 1000)
 	writer.putBlobs(3, blobSizes)
 	writer.undo(writer.commit(1, 4, 1000)...)
-	waitFor(t, end, writer.last().TID)
+	follower.waitFor(writer.last().TID)
 	follower.stop()
-	converge(t, writer, between, relay)
+	converge(t, writer, relay)
 	identical(t, writer.database, end)
 }

@@ -28,12 +28,12 @@ func seeded(t *testing.T) database {
 
 // converge waits until the replica has all of the primary's database, ends both
 // in order and compares.
-func converge(t *testing.T, writer *storage, replica database, follower *secondary) {
+func converge(t *testing.T, writer *storage, follower *secondary) {
 	t.Helper()
-	waitFor(t, replica, writer.last().TID)
+	follower.waitFor(writer.last().TID)
 	follower.stop()
 	writer.close()
-	identical(t, writer.database, replica)
+	identical(t, writer.database, follower.database)
 }
 
 // noLeftovers wants no temporary files in a blob directory.
@@ -70,7 +70,7 @@ func TestCut(t *testing.T) {
 		proxy.set(faults{})
 		proxy.cut()
 		writer.commit(3, 3, 1000)
-		converge(t, writer, replica, follower)
+		converge(t, writer, follower)
 		if p.secondary == zrsKind {
 			noLeftovers(t, replica)
 		}
@@ -85,7 +85,7 @@ func TestStall(t *testing.T) {
 		proxy := startProxy(t, address)
 		replica := newDatabase(t, true)
 		follower := startSecondary(t, p.secondary, replica, proxy.address(), false)
-		waitFor(t, replica, writer.last().TID)
+		follower.waitFor(writer.last().TID)
 
 		_, before := proxy.traffic()
 		writer.putBlobs(3, map[string]int{"large": 30 << 20})
@@ -97,7 +97,7 @@ func TestStall(t *testing.T) {
 		before2, _ := proxy.traffic()
 		eventually(t, "a refused connection", func() bool { n, _ := proxy.traffic(); return n > before2 })
 		proxy.set(faults{})
-		converge(t, writer, replica, follower)
+		converge(t, writer, follower)
 	})
 }
 
@@ -117,7 +117,7 @@ func TestKillSecondary(t *testing.T) {
 			follower.kill()
 		}
 		follower = startSecondary(t, p.secondary, replica, address, false)
-		converge(t, writer, replica, follower)
+		converge(t, writer, follower)
 		noLeftovers(t, replica)
 	})
 }
@@ -139,12 +139,12 @@ func TestKillPrimary(t *testing.T) {
 			server, address = servePrimary(t, db)
 			proxy.redirect(address)
 		}
-		waitFor(t, replica, writer.last().TID)
+		follower.waitFor(writer.last().TID)
 
 		server.signal(syscall.SIGSTOP)
 		writer.commit(20, 20, 5000)
 		server.signal(syscall.SIGCONT)
-		converge(t, writer, replica, follower)
+		converge(t, writer, follower)
 		if code := server.terminate(); code != 0 {
 			t.Errorf("exit code %d after SIGTERM, want 0", code)
 		}
@@ -163,13 +163,13 @@ func TestKillWriter(t *testing.T) {
 		for seed, env := range []driver.Env{driver.Modern, driver.Legacy, driver.Modern} {
 			writer = openStorage(t, env, db)
 			writer.commit(2, seed, 1000)
-			waitFor(t, replica, writer.last().TID)
+			follower.waitFor(writer.last().TID)
 			writer.vote(raw{Sizes: []int{100 << (8 * seed)}, Seed: seed})
 			writer.Kill()
 		}
 		writer = openStorage(t, driver.Modern, db)
 		writer.commit(2, 9, 1000)
-		converge(t, writer, replica, follower)
+		converge(t, writer, follower)
 	})
 }
 

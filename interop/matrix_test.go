@@ -55,14 +55,14 @@ func (c matrixCase) run(t *testing.T, p pair) {
 	writer, address := startPrimary(t, p.primary, primary)
 	follower := startSecondary(t, p.secondary, replica, address, false)
 	reached := writer.last().TID
-	waitFor(t, replica, reached)
+	follower.waitFor(reached)
 
 	c.live(writer)
 	if want.stuck != "" {
 		writer.waitLog(2, want.stuck)
 	} else {
 		reached = writer.last().TID
-		waitFor(t, replica, reached)
+		follower.waitFor(reached)
 	}
 	follower.stop()
 	if want.stuck == "" {

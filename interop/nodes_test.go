@@ -59,11 +59,15 @@ func startPrimary(t *testing.T, kind string, db database) (s *storage, address s
 	return s, address
 }
 
-// A secondary is a running secondary of either kind.
+// A secondary is a running secondary of either kind, with its database.
 type secondary struct {
+	database
 	address string // for further secondaries, if it was told to serve some
 	stop    func() // ends it in an orderly way: everything is closed and saved
 	kill    func() // ends it as kill -9 does
+
+	t     *testing.T
+	ended <-chan struct{}
 }
 
 // startSecondary starts to replicate into a database. With cascade it serves
@@ -79,13 +83,16 @@ func startSecondary(t *testing.T, kind string, db database, from string, cascade
 	}
 	z := serveSecondary(t, db, from, options...)
 	s := &secondary{
+		database: db,
 		stop: func() {
 			t.Helper()
 			if code := z.terminate(); code != 0 {
 				t.Errorf("%s: exit code %d after SIGTERM, want 0", z.name, code)
 			}
 		},
-		kill: z.kill,
+		kill:  z.kill,
+		t:     t,
+		ended: z.done,
 	}
 	if cascade {
 		s.address = z.listening()
@@ -102,18 +109,28 @@ func startZCZRSSecondary(t *testing.T, db database, from string, cascade bool) *
 	var ready struct{ Address string }
 	p := start(t, driver.Legacy, &ready, "secondary.py", args...)
 	return &secondary{
-		address: ready.Address,
+		database: db,
+		address:  ready.Address,
 		stop: func() {
 			t.Helper()
 			p.do("close", nil, nil)
 			p.Stop()
 		},
-		kill: p.Kill,
+		kill:  p.Kill,
+		t:     t,
+		ended: p.Done(),
 	}
 }
 
-// waitFor waits until a database ends with a transaction.
-func waitFor(t *testing.T, db database, tid string) {
-	t.Helper()
-	eventually(t, "secondary at "+tid, func() bool { return lastTID(t, db.data) == tid })
+// waitFor waits until its database ends with a transaction.
+func (s *secondary) waitFor(tid string) {
+	s.t.Helper()
+	eventually(s.t, "secondary at "+tid, func() bool {
+		select {
+		case <-s.ended:
+			s.t.Fatalf("secondary ended before %s", tid)
+		default:
+		}
+		return lastTID(s.t, s.data) == tid
+	})
 }

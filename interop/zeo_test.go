@@ -72,7 +72,7 @@ func TestZEO(t *testing.T) {
 		replica := newDatabase(t, true)
 		follower := startSecondary(t, p.secondary, replica, address, false)
 		work(t, z, nil)
-		waitFor(t, replica, lastTID(t, z.data))
+		follower.waitFor(lastTID(t, z.data))
 		follower.stop()
 		z.stop()
 		identical(t, z.database, replica)
@@ -88,7 +88,7 @@ func TestZEOPacked(t *testing.T) {
 		replica := newDatabase(t, true)
 		follower := startSecondary(t, p.secondary, replica, address, false)
 		tids := work(t, z, func() { z.do("pack", nil, nil) })
-		waitFor(t, replica, lastTID(t, z.data))
+		follower.waitFor(lastTID(t, z.data))
 		follower.stop()
 		z.stop()
 

@@ -137,32 +137,72 @@ func initialize(f *os.File, path string) error {
 
 // load finds the end of the file and fills the index.
 func (w *Writer) load(ctx context.Context, size int64) error {
-	start, tid := FirstOffset, TID(0)
-	w.idx = new(Index)
-	if hint, ok := trustIndex(w.path, w.file, size); ok {
-		idx, end, err := ReadIndexFile(w.path + ".index")
-		if err == nil && end == hint.end {
-			w.idx, start, tid = idx, hint.end, hint.tid
-			w.log.trust(hint)
-		}
-	}
-	var cps checkpoints
-	s, err := scan(ctx, w.file, w.path, start, size, tid, w.idx, &cps)
+	s, idx, err := loadIndex(ctx, w.log, w.file, size)
 	if err != nil {
 		return err
 	}
 	if s.err != nil {
-		if !errors.Is(s.err, ErrTornTail) {
-			return s.err
-		}
 		if err := w.cutTail(s.end, size, s.err); err != nil {
 			return err
 		}
 	}
+	w.idx = idx
 	w.pos, w.bufAt, w.tid = s.end, s.end, s.tid
 	w.batch.start = s.end
-	w.log.publish(s.end, s.tid, cps.list)
 	return nil
+}
+
+// loadIndex returns an index of all finished transactions in the first size
+// bytes of a data file, and publishes them in log: from the saved index if that
+// is right, as far as a sample of it tells, and from the file. A torn tail is
+// left out, and told in the result's err.
+func loadIndex(ctx context.Context, log *Log, src io.ReaderAt, size int64) (scanned, *Index, error) {
+	start, tid := FirstOffset, TID(0)
+	idx := new(Index)
+	if hint, ok := trustIndex(log.path, src, size); ok {
+		saved, end, err := ReadIndexFile(log.path + ".index")
+		if err == nil && end == hint.end {
+			idx, start, tid = saved, hint.end, hint.tid
+			log.trust(hint)
+		}
+	}
+	var cps checkpoints
+	s, err := scan(ctx, src, log.path, start, size, tid, idx, &cps)
+	if err == nil && s.err != nil && !errors.Is(s.err, ErrTornTail) {
+		err = s.err
+	}
+	if err != nil {
+		return s, nil, err
+	}
+	log.publish(s.end, s.tid, cps.list)
+	return s, idx, nil
+}
+
+// OpenReadOnly opens the data file at path as it is now, for looking at it: it
+// takes no lock and changes nothing. A torn tail is left out. Close the log's
+// file with the returned function.
+func OpenReadOnly(ctx context.Context, path string) (*Log, *Index, func(), error) {
+	f, magic, err := openData(path)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	log := newLog(path, f)
+	done := func() { log.close(os.ErrClosed) }
+	if magic != (Magic{}) {
+		fi, err := f.Stat()
+		var idx *Index
+		if err == nil {
+			_, idx, err = loadIndex(ctx, log, f, fi.Size())
+		}
+		if err != nil {
+			done()
+			return nil, nil, nil, err
+		}
+		log.setReady()
+		return log, idx, done, nil
+	}
+	log.setReady()
+	return log, new(Index), done, nil
 }
 
 // cutTail saves what is in the file from end on, and cuts it off. A crash in

@@ -490,3 +490,6 @@ func (w *Writer) CreateBlob(oid OID, tid TID) (*BlobWriter, error) {
 	}
 	return blob, nil
 }
+
+// End returns the offset just after the last committed transaction.
+func (w *Writer) End() int64 { return w.pos }

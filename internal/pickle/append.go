@@ -57,6 +57,43 @@ func AppendBytes(b, data []byte) []byte {
 	return append(b, encodeEnd...)
 }
 
+// CutText takes what AppendText appends off b. It doesn't look at the text.
+func CutText(b []byte) (text, rest []byte, ok bool) {
+	const size = 1 + 4
+	if len(b) < size || b[0] != opBinUnicode {
+		return nil, nil, false
+	}
+	n := binary.LittleEndian.Uint32(b[1:])
+	b = b[size:]
+	if uint64(n) > uint64(len(b)) {
+		return nil, nil, false
+	}
+	return b[:n:n], b[n:], true
+}
+
+// CutBytes takes what AppendBytes appends off b, except that the bytes are still
+// the text that [AppendLatin1] takes.
+func CutBytes(b []byte) (text, rest []byte, ok bool) {
+	if rest, ok = cutPrefix(b, emptyBytes); ok {
+		return nil, rest, true
+	}
+	if b, ok = cutPrefix(b, encodeCall); !ok {
+		return nil, nil, false
+	}
+	if text, b, ok = CutText(b); !ok {
+		return nil, nil, false
+	}
+	rest, ok = cutPrefix(b, encodeEnd)
+	return text, rest, ok
+}
+
+func cutPrefix(b []byte, prefix string) ([]byte, bool) {
+	if len(b) < len(prefix) || string(b[:len(prefix)]) != prefix {
+		return nil, false
+	}
+	return b[len(prefix):], true
+}
+
 // AppendInt appends the opcode that makes n in protocol 1.
 func AppendInt(b []byte, n int64) []byte {
 	if out, ok := appendBinInt(b, n); ok {

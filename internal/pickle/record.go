@@ -32,25 +32,18 @@ func IsBlobRecord(data []byte) bool {
 	return bytes.HasPrefix(cutPut(data[1:]), []byte{opStop})
 }
 
-func cutPrefix(b []byte, prefix string) ([]byte, bool) {
-	if len(b) < len(prefix) || string(b[:len(prefix)]) != prefix {
-		return b, false
-	}
-	return b[len(prefix):], true
-}
-
 // cutText cuts the opcode that makes text off b, with the memo put after it.
 func cutText(b []byte, text string) ([]byte, bool) {
 	s := NewScanner(b)
 	op, err := s.Next()
 	if err != nil || string(op.Arg) != text {
-		return b, false
+		return nil, false
 	}
 	switch op.Code {
 	case opShortBinUnicode, opBinUnicode, opBinUnicode8:
 		return cutPut(b[op.End:]), true
 	}
-	return b, false
+	return nil, false
 }
 
 // cutPut cuts a memo put off b, if there is one.

@@ -1,6 +1,7 @@
 package repl
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 
 	"zrs/internal/fs"
+	"zrs/internal/pickle"
 	"zrs/internal/wire"
 )
 
@@ -34,6 +36,7 @@ type encoder struct {
 	missing MissingBlob
 	logger  *slog.Logger
 	onBlob  func() // told of each missing blob
+	encoder wire.Encoder
 	data    []byte // of a record whose data is elsewhere
 }
 
@@ -69,18 +72,24 @@ func (e *encoder) transaction(b []byte, c *fs.Cursor, txn *fs.Txn) ([]byte, erro
 
 // begin appends the frame of a T message.
 func (e *encoder) begin(b []byte, txn *fs.Txn) []byte {
-	msg := wire.Begin{
+	msg := &wire.Begin{
 		TID: txn.TID, Status: byte(txn.Status),
 		User: txn.User, Description: txn.Description, Extension: txn.Extension,
 	}
-	return appendMessage(b, msg.AppendTo)
+	return appendMessage(b, func(b []byte) []byte {
+		b, form := e.encoder.AppendBegin(b, msg)
+		if form == wire.ExtensionDropped {
+			e.logger.Warn("a zc.zrs secondary can't read this transaction's extension and gets none", "tid", txn.TID)
+		}
+		return b
+	})
 }
 
 // appendMessage appends what encode appends, as a frame.
 func appendMessage(b []byte, encode func([]byte) []byte) []byte {
 	start := len(b)
 	b = encode(append(b, 0, 0, 0, 0))
-	wire.PutFrameLength(b[start:], uint32(len(b)-start-wire.FrameHeaderSize))
+	binary.BigEndian.PutUint32(b[start:], uint32(len(b)-start-wire.FrameHeaderSize))
 	return b
 }
 
@@ -89,7 +98,8 @@ func (e *encoder) store(b []byte, rec *fs.Record, found fs.Resolved) ([]byte, er
 	if found.Length > math.MaxUint32 {
 		return b, fmt.Errorf("record of object %s in transaction %s has %d bytes, the protocol's limit is 4 GiB", rec.OID, rec.TID, found.Length)
 	}
-	return appendMessage(b, storeOf(rec, found).AppendTo), nil
+	msg := storeOf(rec, found)
+	return appendMessage(b, msg.AppendTo), nil
 }
 
 func storeOf(rec *fs.Record, found fs.Resolved) wire.Store {
@@ -115,7 +125,7 @@ func (e *encoder) recordData(c *fs.Cursor, rec *fs.Record, found fs.Resolved) ([
 // by a storage wrapper (which marks it with a dot) so that only the presence of
 // a file can tell.
 func mayBeBlob(data []byte) bool {
-	return wire.IsBlobRecord(data) || len(data) > 2 && data[0] == '.'
+	return pickle.IsBlobRecord(data) || len(data) > 2 && data[0] == '.'
 }
 
 // blob opens the blob file of a record, if it has one. A missing file is nil,
@@ -132,7 +142,7 @@ func (e *encoder) blob(rec *fs.Record, start []byte) (*os.File, error) {
 		}
 	}
 	switch {
-	case !wire.IsBlobRecord(start) && errors.Is(err, iofs.ErrNotExist):
+	case !pickle.IsBlobRecord(start) && errors.Is(err, iofs.ErrNotExist):
 		return nil, nil // an ordinary record of a wrapper
 	case !errors.Is(err, iofs.ErrNotExist):
 		return nil, err

@@ -2,6 +2,7 @@ package repl
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"sync"
@@ -170,12 +171,12 @@ func (s *checksums) compute(ch *chunk, d *wire.Digest) {
 	at := 0
 	for _, end := range ch.commits {
 		for at < end {
-			n := int(wire.FrameLength(ch.frames[at:]))
+			n := int(binary.BigEndian.Uint32(ch.frames[at:]))
 			at += wire.FrameHeaderSize
 			d.Add(ch.frames[at : at+n])
 			at += n
 		}
-		payload := wire.Commit{Digest: d.Sum()}.AppendTo(nil)
+		payload := (&wire.Commit{Digest: d.Sum()}).AppendTo(nil)
 		d.Add(payload)
 		s.commits = append(s.commits, wire.AppendFrame(nil, payload))
 	}

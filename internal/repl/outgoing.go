@@ -96,12 +96,12 @@ func readHandshake(r io.Reader) ([]byte, error) {
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, err
 	}
-	n := wire.FrameLength(head[:])
-	if n > wire.MaxHandshakeFrame {
-		return nil, fmt.Errorf("message of %d bytes, the limit is %d", n, wire.MaxHandshakeFrame)
+	n, err := wire.FrameSize(head[:], wire.MaxHandshakeFrame)
+	if err != nil {
+		return nil, err
 	}
 	payload := make([]byte, n)
-	_, err := io.ReadFull(r, payload)
+	_, err = io.ReadFull(r, payload)
 	return payload, err
 }
 
@@ -119,7 +119,7 @@ func (s *outgoing) listen(finish func()) error {
 		} else if err != nil {
 			return err
 		}
-		if wire.FrameLength(head[:]) > 0 {
+		if head != [wire.FrameHeaderSize]byte{} {
 			break
 		}
 	}
@@ -249,7 +249,7 @@ func (s *outgoing) stream(c *fs.Cursor) error {
 			return err
 		}
 	}
-	payload := wire.Commit{Digest: s.digest.Sum()}.AppendTo(nil)
+	payload := (&wire.Commit{Digest: s.digest.Sum()}).AppendTo(nil)
 	if err := s.message(wire.AppendFrame(nil, payload)); err != nil {
 		return err
 	}
@@ -295,7 +295,7 @@ func (s *outgoing) streamBlob(rec *fs.Record, found fs.Resolved, data io.Reader,
 	// zc.zrs secondary makes no file.
 	size := fi.Size()
 	blocks := max(1, (size+wire.BlockSize-1)/wire.BlockSize)
-	msg := wire.Blob{Store: storeOf(rec, found), Blocks: uint64(blocks)}
+	msg := &wire.Blob{Store: storeOf(rec, found), Blocks: blocks}
 	if err := s.message(appendMessage(nil, msg.AppendTo)); err != nil {
 		return err
 	}
@@ -324,7 +324,7 @@ func (s *outgoing) message(frame []byte) error {
 
 // payload sends a frame of n bytes that come from r.
 func (s *outgoing) payload(r io.Reader, n int64) error {
-	s.buf = wire.AppendFrameHeader(s.buf, uint32(n))
+	s.buf = wire.AppendFrameHeader(s.buf, int(n))
 	for n > 0 {
 		if err := s.flushIfFull(); err != nil {
 			return err

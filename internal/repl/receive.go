@@ -1,6 +1,7 @@
 package repl
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -51,15 +52,6 @@ const (
 
 	// batchesAhead is how many batches may wait between two steps.
 	batchesAhead = 16
-
-	// maxMessage bounds a T, S, B or C message: user, description and
-	// extension have 64 KiB each, which the pickle may double, and a primary
-	// that pickles the extension anew can make more of it.
-	maxMessage = 16 << 20
-
-	// maxBlock bounds a block of a blob. They have 64 KiB; more is accepted
-	// within reason.
-	maxBlock = 16 << 20
 )
 
 // ErrProtocol is returned when what a peer sends is not the replication
@@ -75,8 +67,8 @@ type splitter struct {
 	decoder wire.Decoder
 	inTxn   bool
 	awaited awaited
-	pending event  // the S or B message whose data is awaited
-	blocks  uint64 // that are still to come
+	pending event // the S or B message whose data is awaited
+	blocks  int64 // that are still to come
 }
 
 // awaited is what the next frame is.
@@ -89,14 +81,14 @@ const (
 )
 
 // limit is how long the next frame may be.
-func (s *splitter) limit() uint32 {
+func (s *splitter) limit() int {
 	switch s.awaited {
 	case awaitData:
-		return 1<<32 - 1
+		return wire.MaxData
 	case awaitBlock:
-		return maxBlock
+		return wire.MaxBlock
 	}
-	return maxMessage
+	return wire.MaxMessage
 }
 
 // frame returns the event that a frame completes, if it completes one.
@@ -132,7 +124,7 @@ func (s *splitter) message(payload []byte) (e event, ok bool, err error) {
 			return e, false, fmt.Errorf("%w: a transaction begins inside another", ErrProtocol)
 		}
 		s.inTxn = true
-		e.kind, e.begin = eventBegin, msg.Clone()
+		e.kind, e.begin = eventBegin, clone(msg)
 		return e, true, nil
 	case *wire.Store:
 		e.kind, e.record = eventRecord, *msg
@@ -151,6 +143,13 @@ func (s *splitter) message(payload []byte) (e event, ok bool, err error) {
 	}
 	s.pending, s.awaited = e, awaitData
 	return e, false, nil
+}
+
+// clone copies what belongs to the decoder.
+func clone(b *wire.Begin) *wire.Begin {
+	c := *b
+	c.User, c.Description, c.Extension = bytes.Clone(b.User), bytes.Clone(b.Description), bytes.Clone(b.Extension)
+	return &c
 }
 
 // A receiver reads a stream.
@@ -214,11 +213,11 @@ func (r *receiver) run(ctx context.Context, out chan<- *batch) {
 // parse cuts what was read into events. Bytes up to held belong to events.
 func (r *receiver) parse(b *batch, parsed, held *int) error {
 	for len(b.buf)-*parsed >= wire.FrameHeaderSize {
-		n := wire.FrameLength(b.buf[*parsed:])
-		if limit := r.split.limit(); n > limit {
-			return fmt.Errorf("%w: a frame of %d bytes, the limit is %d", ErrProtocol, n, limit)
+		n, err := wire.FrameSize(b.buf[*parsed:], r.split.limit())
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrProtocol, err)
 		}
-		end := *parsed + wire.FrameHeaderSize + int(n)
+		end := *parsed + wire.FrameHeaderSize + n
 		if end > len(b.buf) {
 			return nil
 		}

@@ -37,7 +37,7 @@ func (e *FrameError) Unwrap() error { return ErrFrameTooLarge }
 
 // A MessageError says in which part of a message decoding failed.
 type MessageError struct {
-	Letter byte   // T, S, B or C; 0 if there is none
+	Letter byte   // T, S, B or C; 0 if it is not known
 	Field  string // "" if none in particular
 	Err    error
 }

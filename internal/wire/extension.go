@@ -1,12 +1,6 @@
 package wire
 
-import (
-	"bytes"
-	"errors"
-	"fmt"
-
-	"zrs/internal/pickle"
-)
+import "zrs/internal/pickle"
 
 // An ExtensionForm is one of the ways in which an extension is sent.
 type ExtensionForm uint8
@@ -35,16 +29,22 @@ func (f ExtensionForm) String() string {
 }
 
 const (
-	emptyDict   = "}"
-	pop         = "0"
-	proto3      = "\x80\x03"
-	stop        = "."
-	emptyStored = 0
+	emptyDict = "}"
+	pop       = "0"
+	proto3    = "\x80\x03"
+	stop      = "."
 )
 
-// maxValues is how many values a message may make. The worst stored extension
-// has less than one for each of its bytes, and sent in the worst form two.
-const maxValues = 1 << 18
+const (
+	// maxValues is how many values a message may make. A stored extension has
+	// less than one for each of its bytes, and less than two as it is sent.
+	maxValues = 1 << 18
+
+	// maxPlain is the size of the largest extension sent as zc.zrs does, which
+	// writes an object again wherever it is used. It leaves room in MaxMessage
+	// for the other fields. Beyond, form 2 is better anyway.
+	maxPlain = 1 << 20
+)
 
 // portable reports whether any Python with a zc.zrs on it can load the class or
 // function name, and gets nothing from it but data.
@@ -77,10 +77,10 @@ func newConverter() converter {
 	}
 }
 
-// store appends what is stored for body, the opcodes of an extension in a
+// toStored appends what is stored for body, the opcodes of an extension in a
 // message. It reports whether that was rebuilt from its value; what can't be is
 // stored as it came. The error is [ErrTooLarge] or of package pickle.
-func (c *converter) store(b, body []byte) (stored []byte, rebuilt bool, err error) {
+func (c *converter) toStored(b, body []byte) (stored []byte, rebuilt bool, err error) {
 	v, err := c.pickles.DecodeBody(body)
 	if err != nil {
 		return b, false, err
@@ -116,77 +116,4 @@ func (c *converter) rebuild(b []byte, v *pickle.Value) ([]byte, error) {
 		return b, ErrTooLarge
 	}
 	return append(out, stop...), nil
-}
-
-// An Encoder encodes Begin messages. The others need none. The zero Encoder is
-// ready to use.
-type Encoder struct {
-	converter
-	plain, spliced, stored []byte
-}
-
-// AppendBegin appends the payload of m, and says in which form its extension is.
-func (e *Encoder) AppendBegin(b []byte, m *Begin) ([]byte, ExtensionForm) {
-	b = appendStart(b, 'T')
-	b = appendID(b, uint64(m.TID))
-	b = pickle.AppendLatin1Text(b, []byte{m.Status})
-	b = pickle.AppendBytes(b, m.User)
-	b = pickle.AppendBytes(b, m.Description)
-	body, form := e.extension(m.Extension)
-	if form >= ExtensionHinted {
-		b = pickle.AppendLatin1Text(b, m.Extension)
-		b = append(b, pop...)
-	}
-	b = append(b, body...)
-	return append(b, messageEnd...), form
-}
-
-// extension returns the opcodes in which stored is sent.
-func (e *Encoder) extension(stored []byte) ([]byte, ExtensionForm) {
-	if len(stored) == 0 {
-		return []byte(emptyDict), ExtensionPlain
-	}
-	if e.values.Limit == 0 {
-		e.converter = newConverter()
-	}
-	v, _, err := e.pickles.Decode(stored)
-	if err != nil || v.Kind != pickle.Dict {
-		return []byte(emptyDict), ExtensionDropped
-	}
-	e.plain, err = e.appendPlain(e.plain[:0], v)
-	plain, same := err == nil, false
-	if plain {
-		if plain, same = e.rebuilds(e.plain, stored); same {
-			return e.plain, ExtensionPlain
-		}
-	}
-	e.spliced, err = pickle.AppendSplice(e.spliced[:0], stored, portable)
-	if err == nil {
-		spliced, same := e.rebuilds(e.spliced, stored)
-		if same {
-			return e.spliced, ExtensionSpliced
-		}
-		if spliced {
-			return e.spliced, ExtensionHinted
-		}
-	}
-	if plain {
-		return e.plain, ExtensionHinted
-	}
-	return []byte(emptyDict), ExtensionDropped
-}
-
-// appendPlain appends v as zc.zrs sends it.
-func (e *Encoder) appendPlain(b []byte, v *pickle.Value) ([]byte, error) {
-	e.values.Limit = maxPlain
-	defer func() { e.values.Limit = MaxField }()
-	return e.values.AppendProtocol1(b, v)
-}
-
-// rebuilds reports whether a secondary can store what it is sent as body, and
-// whether that is the same as stored.
-func (e *Encoder) rebuilds(body, stored []byte) (ok, same bool) {
-	var err error
-	e.stored, ok, err = e.store(e.stored[:0], body)
-	return ok && err == nil, ok && err == nil && bytes.Equal(e.stored, stored)
 }

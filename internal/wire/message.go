@@ -46,7 +46,7 @@ type Store struct {
 // own, and the blob in so many Blocks.
 type Blob struct {
 	Store
-	Blocks uint64
+	Blocks int64 // not negative
 }
 
 // A Commit ends a transaction (C).
@@ -91,7 +91,7 @@ func (m *Store) AppendTo(b []byte) []byte {
 // AppendTo appends the payload of m.
 func (m *Blob) AppendTo(b []byte) []byte {
 	b = m.appendFields(b, 'B')
-	b = pickle.AppendUint(b, m.Blocks)
+	b = pickle.AppendInt(b, m.Blocks)
 	return append(b, messageEnd...)
 }
 

@@ -154,6 +154,9 @@ func (p *Process) answer(ctx context.Context, command string, result any) error 
 	return json.Unmarshal(line, result)
 }
 
+// Done returns a channel that is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
 // PID returns the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 

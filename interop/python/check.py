@@ -1,6 +1,6 @@
 """Open a FileStorage read-write with the real ZODB and report what it thinks.
 
-usage: check.py [--blob-dir DIR] [--copy] PATH
+usage: check.py [--blob-dir DIR] [--copy | --iterate] PATH
 
 Runs in both environments. Prints one JSON object:
 
@@ -17,7 +17,9 @@ Runs in both environments. Prints one JSON object:
     warnings    what ZODB logged while it opened the file and read it
     new_files   what the open left beside the data file, such as Data.fs.tr0
 
-With --copy a copy is opened, and the original stays as it is.
+With --copy a copy is opened, and the original stays as it is. With --iterate the
+storage is not opened at all, only iterated over: a process may have it open. The
+report has what comes of that: transactions, digest, digests, blobs, no_file.
 """
 
 import argparse
@@ -29,8 +31,8 @@ import shutil
 import struct
 import tempfile
 
-from ZODB.blob import is_blob_record
-from ZODB.FileStorage import FileStorage
+from ZODB.blob import FilesystemHelper, is_blob_record
+from ZODB.FileStorage import FileIterator, FileStorage
 from ZODB.POSException import POSKeyError
 from ZODB.serialize import referencesf
 from ZODB.utils import load_current, p64
@@ -63,7 +65,7 @@ def check(path, blob_dir):
         "last_tid": driver.hexid(storage.lastTransaction()),
         "objects": len(storage),
     }
-    report.update(read_transactions(storage, blob_dir))
+    report.update(iterate(path, blob_dir))
     report.update(read_objects(storage, blob_dir))
     storage.close()
     report["warnings"] = warnings.messages
@@ -83,19 +85,19 @@ def index_use(storage, existed):
     return "ignored" if existed else "none"
 
 
-def read_transactions(storage, blob_dir):
+def iterate(path, blob_dir):
     """Digest every transaction and look for the file of every blob revision."""
     digests, no_file, blobs = [], [], 0
-    with open(storage._file_name, "rb") as raw:
-        for txn in storage.iterator():
+    with open(path, "rb") as raw:
+        for txn in FileIterator(path):
             records = hashlib.sha256()
             for record in txn:
                 feed(records, record.oid, record.tid, record.data, record.data_txn)
                 if blob_dir and is_blob_record(record.data):
                     blobs += 1
                     try:
-                        feed(records, read_blob(storage, record.oid, record.tid))
-                    except POSKeyError:
+                        feed(records, read_blob(blob_dir, record.oid, record.tid))
+                    except FileNotFoundError:
                         no_file.append([driver.hexid(record.oid), driver.hexid(record.tid)])
             extension = extension_bytes(raw, txn._tpos)
             whole = records.copy()
@@ -117,8 +119,8 @@ def read_transactions(storage, blob_dir):
     }
 
 
-def read_blob(storage, oid, tid):
-    with open(storage.loadBlob(oid, tid), "rb") as f:
+def read_blob(blob_dir, oid, tid):
+    with open(FilesystemHelper(blob_dir).getBlobFilename(oid, tid), "rb") as f:
         return f.read()
 
 
@@ -148,8 +150,8 @@ def read_objects(storage, blob_dir):
         feed(digest, tid, data)
         if blob_dir and is_blob_record(data):
             try:
-                feed(digest, read_blob(storage, oid, tid))
-            except POSKeyError:
+                feed(digest, read_blob(blob_dir, oid, tid))
+            except FileNotFoundError:
                 pass  # reported in no_file
         current[driver.hexid(oid)] = digest.hexdigest()
         for ref in referencesf(data):
@@ -183,6 +185,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--blob-dir")
     parser.add_argument("--copy", action="store_true")
+    parser.add_argument("--iterate", action="store_true")
     parser.add_argument("path")
     args = parser.parse_args()
     out = driver.answers()
@@ -191,7 +194,8 @@ def main():
         path, blob_dir = args.path, args.blob_dir
         if args.copy:
             path, blob_dir = copied(path, blob_dir, folder)
-        out.write(json.dumps(check(path, blob_dir)) + "\n")
+        report = iterate if args.iterate else check
+        out.write(json.dumps(report(path, blob_dir)) + "\n")
 
 
 main()

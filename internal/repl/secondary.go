@@ -1,0 +1,287 @@
+package repl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"zrs/internal/fs"
+)
+
+// ErrUnreachable is returned when no connection to a source can be made.
+var ErrUnreachable = errors.New("can't connect")
+
+// CheckHistory says how much of a source's history is compared with ours before
+// anything is appended.
+type CheckHistory int
+
+// The ways to compare histories.
+const (
+	// CheckTail compares the last transactions, and goes further back as long
+	// as none of them is in both.
+	CheckTail CheckHistory = iota
+	// CheckFull compares everything that the source still has.
+	CheckFull
+	// CheckNone believes the source, as zc.zrs does.
+	CheckNone
+)
+
+// A Source is where transactions come from.
+type Source struct {
+	Name string // for messages
+	Dial func(context.Context) (net.Conn, error)
+}
+
+// TCPSource returns a source at an address of package net. A host that does not
+// answer the system's probes for deadAfter is given up.
+func TCPSource(network, address string, deadAfter time.Duration) Source {
+	const probes = 3
+	d := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
+		Enable:   true,
+		Idle:     max(deadAfter/(probes+1), time.Second),
+		Interval: max(deadAfter/(probes+1), time.Second),
+		Count:    probes,
+	}}
+	return Source{Name: address, Dial: func(ctx context.Context) (net.Conn, error) {
+		return d.DialContext(ctx, network, address)
+	}}
+}
+
+// Times that a [Secondary] uses where it is told no others.
+const (
+	DefaultTimeout        = 30 * time.Second
+	DefaultReconnectDelay = 200 * time.Millisecond
+	DefaultReconnectMax   = 30 * time.Second
+)
+
+// A Secondary brings a data file up to what a source has, and keeps it there.
+// Before it appends anything to what the file had when a connection began, the
+// source has to show that it has the same history; how, and why that is enough,
+// is in docs/protocol.md.
+type Secondary struct {
+	Sources []Source // in order of preference; Catchup uses the first
+
+	Writer *fs.Writer  // nil to compare only
+	Log    *fs.Log     // the writer's
+	Index  *fs.Index   // the writer's
+	Blobs  *fs.BlobDir // the writer's, nil without blobs
+
+	CheckHistory CheckHistory
+	KeepAlive    time.Duration // between keep-alives, 0: none
+	LimitRate    int64         // bytes a second, 0: no limit
+	Timeout      time.Duration // for connecting, and for an answer where one is due
+
+	ReconnectDelay time.Duration // before the first new attempt
+	ReconnectMax   time.Duration // between attempts, at most
+
+	Logger *slog.Logger // never nil
+	Stats  Stats
+
+	good atomic.Bool // the connection had what we could use
+}
+
+func (s *Secondary) setDefaults() {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	set(&s.Timeout, DefaultTimeout)
+	set(&s.ReconnectDelay, DefaultReconnectDelay)
+	set(&s.ReconnectMax, DefaultReconnectMax)
+}
+
+func (s *Secondary) verified() { s.good.Store(true) }
+
+// Run replicates until ctx is done, and returns nil then. It returns before
+// that only when a person has to act: [ErrDiverged], [ErrPackedPast], or
+// trouble with the local files, after which the writer can't go on.
+func (s *Secondary) Run(ctx context.Context) error {
+	s.setDefaults()
+	delay := s.ReconnectDelay
+	for {
+		good := false
+		for _, src := range s.Sources {
+			s.good.Store(false)
+			err := s.session(ctx, src, goal{})
+			if ctx.Err() != nil {
+				return s.interrupted(ctx, err)
+			}
+			if fatal(err) {
+				return err
+			}
+			s.explain(src, err)
+			if s.good.Load() {
+				good = true // start again with the one that we like best
+				break
+			}
+		}
+		if good {
+			delay = s.ReconnectDelay
+		}
+		select {
+		case <-time.After(delay/2 + rand.N(delay/2+1)):
+		case <-ctx.Done():
+			return nil
+		}
+		delay = min(2*delay, s.ReconnectMax)
+	}
+}
+
+// interrupted returns what is left of an error once we were told to stop.
+func (s *Secondary) interrupted(ctx context.Context, err error) error {
+	if err == nil || errors.Is(err, context.Cause(ctx)) || !fatal(err) {
+		return nil
+	}
+	return err
+}
+
+// fatal reports whether err will not go away by connecting again.
+func fatal(err error) bool {
+	switch {
+	case errors.Is(err, ErrDiverged), errors.Is(err, ErrPackedPast), errors.Is(err, ErrBlobDirNeeded):
+		return true
+	case errors.Is(err, io.EOF), errors.Is(err, errDone):
+		return false
+	}
+	for _, passing := range []error{ErrUnreachable, ErrRefused, ErrHungUp, ErrProtocol, ErrChecksum, ErrAhead, context.Canceled} {
+		if errors.Is(err, passing) {
+			return false
+		}
+	}
+	return true // of our own files
+}
+
+// explain logs why a session ended, in words.
+func (s *Secondary) explain(src Source, err error) {
+	log := s.Logger.With("source", src.Name)
+	switch {
+	case errors.Is(err, ErrRefused):
+		log.Warn("the source refuses us", "err", err, "advice", refusedAdvice(s.Blobs != nil))
+	case errors.Is(err, ErrAhead):
+		log.Error("the source lacks transactions that are here", "err", err)
+	case errors.Is(err, ErrProtocol), errors.Is(err, ErrChecksum):
+		log.Error("the source sent what can't be used", "err", err)
+	default:
+		log.Warn("disconnected", "err", err)
+	}
+}
+
+func refusedAdvice(blobs bool) string {
+	if blobs {
+		return "is it a primary of this database? Does it allow our address?"
+	}
+	return "if its database has blobs, give a blob directory; is it a primary of this database, and does it allow our address?"
+}
+
+// Catchup brings the file up to the end that the source has at some moment
+// after the call, or to the last transaction that is not later than until if
+// that is not 0. With dry it only connects and compares.
+func (s *Secondary) Catchup(ctx context.Context, until fs.TID, dry bool) error {
+	s.setDefaults()
+	if until != 0 && s.Log.Tip().TID >= until && !dry {
+		return nil
+	}
+	// A source that dies just between two transactions looks as one that has
+	// come to its end. So it has to come to its end again.
+	for range maxRounds {
+		before := s.Stats.Transactions.Load()
+		err := s.session(ctx, s.Sources[0], goal{end: true, until: until, dry: dry})
+		switch {
+		case errors.Is(err, errDone):
+			return nil
+		case !errors.Is(err, io.EOF):
+			return err
+		case s.Stats.Transactions.Load() == before:
+			return nil
+		}
+	}
+	return nil
+}
+
+// maxRounds is how often Catchup asks for the end of a source to which
+// transactions are being committed all the time.
+const maxRounds = 4
+
+const (
+	// tailTxns and tailBytes are how much history is compared at first.
+	tailTxns  = 16
+	tailBytes = 1 << 20
+
+	// widenBy is by how much more each time none of it is in both.
+	widenBy = 16
+)
+
+// session connects to a source and replicates from it. If the part of the
+// history that is compared has no transaction in common with the source's, it
+// connects again with more.
+func (s *Secondary) session(ctx context.Context, src Source, goal goal) error {
+	for n, limit := tailTxns, int64(tailBytes); ; n, limit = n*widenBy, limit*widenBy {
+		from, err := s.start(n, limit)
+		if err != nil {
+			return err
+		}
+		err = s.attempt(ctx, src, from, goal)
+		widen := errors.Is(err, errWiden) || errors.Is(err, ErrRefused) && s.CheckHistory == CheckTail
+		if from == 0 || !widen {
+			return err
+		}
+	}
+}
+
+// start returns the TID after which a source is asked for transactions.
+func (s *Secondary) start(n int, limit int64) (fs.TID, error) {
+	switch s.CheckHistory {
+	case CheckFull:
+		return 0, nil
+	case CheckNone:
+		return s.Log.Tip().TID, nil
+	}
+	return s.Log.Back(n, limit)
+}
+
+// limited returns conn, slowed down if it has to be, and counted.
+func (s *Secondary) limited(ctx context.Context, conn net.Conn) io.Reader {
+	r := &meteredReader{ctx: ctx, r: conn, n: &s.Stats.Received}
+	if s.LimitRate > 0 {
+		r.limit = rate.NewLimiter(rate.Limit(s.LimitRate), batchSize)
+	}
+	return r
+}
+
+// A meteredReader counts what is read, and reads no faster than it may.
+type meteredReader struct {
+	ctx   context.Context //nolint:containedctx // of the connection whose reader this is
+	r     io.Reader
+	n     *atomic.Int64
+	limit *rate.Limiter
+}
+
+func (m *meteredReader) Read(b []byte) (int, error) {
+	if m.limit != nil && len(b) > batchSize {
+		b = b[:batchSize]
+	}
+	n, err := m.r.Read(b)
+	m.n.Add(int64(n))
+	if m.limit != nil && n > 0 {
+		if err := m.limit.WaitN(m.ctx, n); err != nil {
+			return n, fmt.Errorf("waiting for the rate limit: %w", err)
+		}
+	}
+	return n, err
+}
+
+// isClosed reports whether err says that the other end closed the connection.
+func isClosed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe) ||
+		errors.Is(err, os.ErrDeadlineExceeded) || isReset(err)
+}

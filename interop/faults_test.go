@@ -26,8 +26,8 @@ func seeded(t *testing.T) database {
 	return db
 }
 
-// converge waits until the replica has all of the primary's database, ends both
-// in order and compares.
+// converge waits until the secondary has all of the primary's database, ends
+// both in order and compares.
 func converge(t *testing.T, writer *storage, follower *secondary) {
 	t.Helper()
 	follower.waitFor(writer.last().TID)
@@ -83,8 +83,7 @@ func TestStall(t *testing.T) {
 	forPairs(t, anyPair, func(t *testing.T, p pair) {
 		writer, address := startPrimary(t, p.primary, seeded(t))
 		proxy := startProxy(t, address)
-		replica := newDatabase(t, true)
-		follower := startSecondary(t, p.secondary, replica, proxy.address(), false)
+		follower := startSecondary(t, p.secondary, newDatabase(t, true), proxy.address(), false)
 		follower.waitFor(writer.last().TID)
 
 		_, before := proxy.traffic()
@@ -130,8 +129,7 @@ func TestKillPrimary(t *testing.T) {
 		writer := openStorage(t, driver.Modern, db)
 		server, address := servePrimary(t, db)
 		proxy := startProxy(t, address)
-		replica := newDatabase(t, true)
-		follower := startSecondary(t, p.secondary, replica, proxy.address(), false)
+		follower := startSecondary(t, p.secondary, newDatabase(t, true), proxy.address(), false)
 		for seed := range 3 {
 			writer.commit(20, seed, 5000)
 			server.kill()
@@ -157,8 +155,7 @@ func TestKillWriter(t *testing.T) {
 	forPairs(t, zrsPrimary, func(t *testing.T, p pair) {
 		db := seeded(t)
 		_, address := servePrimary(t, db)
-		replica := newDatabase(t, true)
-		follower := startSecondary(t, p.secondary, replica, address, false)
+		follower := startSecondary(t, p.secondary, newDatabase(t, true), address, false)
 		var writer *storage
 		for seed, env := range []driver.Env{driver.Modern, driver.Legacy, driver.Modern} {
 			writer = openStorage(t, env, db)

@@ -3,6 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	iofs "io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"zrs/internal/fs"
+	"zrs/internal/repl"
 )
 
 // A catchupCmd is zrs catchup.
@@ -72,7 +81,7 @@ func (c *catchupCmd) Validate() error {
 }
 
 // Run is what the command does.
-func (c *catchupCmd) Run(_ context.Context, _ *env) error {
+func (c *catchupCmd) Run(ctx context.Context, e *env) error {
 	src, err := findSource(c.Source)
 	if err != nil {
 		return err
@@ -80,5 +89,133 @@ func (c *catchupCmd) Run(_ context.Context, _ *env) error {
 	if src.path == "" && c.SourceBlobDir != "" {
 		return errors.New("--source-blob-dir is for a SOURCE that is a file, " + c.Source + " is an address")
 	}
-	return errors.New("catchup is not built yet")
+	sum := catchupSummary{Source: c.Source, Path: c.FS, DryRun: c.DryRun}
+	start := time.Now()
+	err = e.withProgress("catching up", func(p *progress) error { return c.catchup(ctx, e, src, &sum, p) })
+	sum.finish(err, time.Since(start))
+	if err == nil || e.json {
+		err = errors.Join(err, e.answer(&sum, sum.writeText))
+	}
+	return adviseSource(err, c.FS)
+}
+
+// catchup does the work, and tells in sum what it was.
+func (c *catchupCmd) catchup(ctx context.Context, e *env, src source, sum *catchupSummary, p *progress) (err error) {
+	s := &repl.Secondary{
+		CheckHistory: c.checkHistory(),
+		LimitRate:    int64(c.LimitRate),
+		Timeout:      time.Duration(c.Timeout),
+		Logger:       e.log,
+	}
+	source, size, stop, err := c.open(ctx, e, src)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	s.Sources = []repl.Source{source}
+	closeFile, err := c.openFile(ctx, e, s, sum)
+	if err != nil {
+		return err
+	}
+	sum.FromTID = s.Log.Tip().TID
+	if size > 0 {
+		p.setTotal(max(1, size-s.Log.Tip().Offset))
+	}
+	defer p.follow(func() (bytes, txns int64) {
+		return s.Stats.Bytes.Load() + s.Stats.BlobBytes.Load(), s.Stats.Transactions.Load()
+	})()
+	until, err := c.until()
+	if err == nil {
+		err = s.Catchup(ctx, until, c.DryRun)
+	}
+	err = errors.Join(err, closeFile())
+	sum.ToTID = s.Log.Tip().TID
+	sum.count(&s.Stats)
+	if err == nil && sum.BlobsMissing > 0 {
+		return repl.ErrIncomplete
+	}
+	return err
+}
+
+// until returns the TID to stop at, 0 for the end.
+func (c *catchupCmd) until() (fs.TID, error) {
+	switch {
+	case c.Until == nil, c.Until.head && c.Until.back == 0:
+		return 0, nil
+	case c.Until.head:
+		return 0, fmt.Errorf("--until: %s: a source can't tell where that is, give a transaction id or a time", c.Until)
+	}
+	return c.Until.TID(), nil
+}
+
+// openFile opens the file that is to be brought up to date, or just looks at it
+// for a dry run.
+func (c *catchupCmd) openFile(ctx context.Context, e *env, s *repl.Secondary, sum *catchupSummary) (done func() error, err error) {
+	_, missing := os.Stat(c.FS)
+	sum.Seeded = errors.Is(missing, iofs.ErrNotExist)
+	if !c.DryRun {
+		w, err := fs.OpenWriter(ctx, c.FS, fs.WriterOptions{Create: true, BlobDir: c.BlobDir, Logger: e.log})
+		if err != nil {
+			return nil, err
+		}
+		s.Use(w)
+		return w.Close, nil
+	}
+	stop := func() {}
+	if sum.Seeded {
+		s.Log, s.Index = fs.EmptyLog(c.FS)
+	} else if s.Log, s.Index, stop, err = fs.OpenReadOnly(ctx, c.FS); err != nil {
+		return nil, err
+	}
+	if c.BlobDir != "" {
+		s.Blobs, err = fs.OpenBlobDir(c.BlobDir)
+		if errors.Is(err, iofs.ErrNotExist) {
+			s.Blobs, err = new(fs.BlobDir), nil
+		}
+	}
+	return func() error { stop(); return nil }, err
+}
+
+// open returns where the transactions come from: the network, or a primary of
+// our own for a file, whose size is known.
+func (c *catchupCmd) open(ctx context.Context, e *env, src source) (_ repl.Source, size int64, stop func(), err error) {
+	if src.path == "" {
+		return repl.TCPSource(src.addr.Network(), src.addr.DialAddress(), time.Duration(c.Timeout)), 0, func() {}, nil
+	}
+	tailer, err := fs.OpenTailer(src.path, fs.TailerOptions{Logger: e.log})
+	if err != nil {
+		return repl.Source{}, 0, nil, err
+	}
+	p := &repl.Primary{Log: tailer.Log(), Logger: slog.New(slog.DiscardHandler), StopTimeout: time.Second}
+	if c.SourceBlobDir != "" {
+		if p.Blobs, err = fs.OpenBlobDir(c.SourceBlobDir); err != nil {
+			return repl.Source{}, 0, nil, err
+		}
+	}
+	var following sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
+	following.Go(func() { _ = tailer.Run(ctx) }) // fails the log, and that the source
+	source, stopServing := repl.LocalSource(ctx, src.path, p)
+	if fi, err := os.Stat(src.path); err == nil {
+		size = fi.Size()
+	}
+	return source, size, func() { stopServing(); cancel(); following.Wait() }, nil
+}
+
+// adviseSource adds what to do when a source and our file do not fit.
+func adviseSource(err error, path string) error {
+	switch {
+	case errors.Is(err, repl.ErrDiverged):
+		return advise(err, "find out which of the two is right before either is written to again;",
+			"keep a copy of "+path+", then seed anew from the right one")
+	case errors.Is(err, repl.ErrPackedPast):
+		return advise(err, "compare all of it with --check-history=full,", "or move "+path+" aside and seed anew")
+	case errors.Is(err, repl.ErrAhead):
+		return advise(err, "if the source is being restored or lags behind, try again later;", "if it lost transactions, they are here: keep "+path)
+	case errors.Is(err, repl.ErrRefused):
+		return advise(err, "is it a primary of this database, and does it allow this host?", "if its database has blobs, give --blob-dir")
+	case errors.Is(err, repl.ErrBlobDirNeeded):
+		return advise(err, "give --blob-dir")
+	}
+	return err
 }

@@ -6,6 +6,9 @@ import (
 	iofs "io/fs"
 
 	"github.com/alecthomas/kong"
+
+	"zrs/internal/fs"
+	"zrs/internal/repl"
 )
 
 // Exit codes. Scripts branch on them: a code's meaning never changes.
@@ -50,6 +53,19 @@ var exitCauses = []struct {
 	err  error
 	code int
 }{
+	{fs.ErrDamaged, exitDamaged},
+	{fs.ErrTruncated, exitDamaged},
+	{repl.ErrDiverged, exitDiverged},
+	{fs.ErrReplaced, exitDiverged},
+	{repl.ErrPackedPast, exitPackedPast},
+	{fs.ErrWouldCreate, exitGuard},
+	{fs.ErrLocked, exitLocked},
+	{repl.ErrAhead, exitNegative},
+	{repl.ErrIncomplete, exitIncomplete},
+	{repl.ErrUnreachable, exitTemporary},
+	{repl.ErrRefused, exitTemporary},
+	{repl.ErrHungUp, exitTemporary},
+	{repl.ErrChecksum, exitTemporary},
 	{context.DeadlineExceeded, exitTemporary},
 	{iofs.ErrNotExist, exitNotExist},
 	{context.Canceled, exitInterrupted},

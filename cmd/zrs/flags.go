@@ -17,6 +17,7 @@ type serveFlags struct {
 	Allow          []network `placeholder:"CIDR" help:"Serve only secondaries at these IP addresses or networks; without it everybody who can connect is served."`
 	MaxConnections int       `default:"100" placeholder:"N" help:"Serve at most this many secondaries at a time."`
 	MissingBlob    string    `enum:"warn,fail" default:"warn" placeholder:"WHAT" help:"When a blob is missing on disk: warn (send its record alone, as zc.zrs does) or fail (close the connection before it)."`
+	UnknownStart   string    `enum:"refuse,serve" default:"refuse" placeholder:"WHAT" help:"When a secondary's last transaction never was in FS: refuse it, since its history has diverged, or serve it what is later, as zc.zrs does."`
 	WriteTimeout   duration  `default:"60s" placeholder:"TIME" help:"Close a connection whose secondary has read nothing for this long."`
 	StopTimeout    duration  `default:"60s" placeholder:"TIME" help:"When told to stop, give secondaries at most this long to receive what there is."`
 }

@@ -31,6 +31,30 @@ func (p *progress) add(bytes, txns int64) {
 // setTotal says how many bytes there will be, 0 if that is unknown.
 func (p *progress) setTotal(bytes int64) { p.total.Store(bytes) }
 
+// follow takes over what count tells, until the returned function is called.
+func (p *progress) follow(count func() (bytes, txns int64)) (stop func()) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(barInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				bytes, txns := count()
+				p.bytes.Store(bytes)
+				p.txns.Store(txns)
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		close(done)
+		wg.Wait()
+	}
+}
+
 // withProgress runs job and meanwhile shows how far it is: as a bar (without a
 // total, a spinner with the rate), in the log, or not at all.
 func (e *env) withProgress(name string, job func(*progress) error) error {

@@ -3,6 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"zrs/internal/fs"
 )
 
 // A servePrimaryCmd is zrs serve-primary.
@@ -55,6 +60,26 @@ func (c *servePrimaryCmd) Validate() error {
 }
 
 // Run is what the command does.
-func (c *servePrimaryCmd) Run(_ context.Context, _ *env) error {
-	return errors.New("serve-primary is not built yet")
+func (c *servePrimaryCmd) Run(ctx context.Context, e *env) error {
+	tailer, err := fs.OpenTailer(c.FS, fs.TailerOptions{Poll: time.Duration(c.Poll), Logger: e.log})
+	if err != nil {
+		return err
+	}
+	p := c.primary(tailer.Log(), e)
+	if c.BlobDir != "" {
+		if p.Blobs, err = fs.OpenBlobDir(c.BlobDir); err != nil {
+			return err
+		}
+	}
+	l, err := listen(ctx, c.ReplicateTo, e)
+	if err != nil {
+		return err
+	}
+	// The file is followed until the secondaries have got the rest.
+	var following errgroup.Group
+	follow, stop := context.WithCancel(context.WithoutCancel(ctx))
+	following.Go(func() error { return tailer.Run(follow) })
+	err = p.Serve(ctx, l)
+	stop()
+	return stopped(errors.Join(err, following.Wait()))
 }

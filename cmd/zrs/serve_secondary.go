@@ -4,6 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"zrs/internal/fs"
+	"zrs/internal/repl"
 )
 
 // A serveSecondaryCmd is zrs serve-secondary.
@@ -68,6 +74,52 @@ func (c *serveSecondaryCmd) Validate() error {
 }
 
 // Run is what the command does.
-func (c *serveSecondaryCmd) Run(_ context.Context, _ *env) error {
-	return errors.New("serve-secondary is not built yet")
+func (c *serveSecondaryCmd) Run(ctx context.Context, e *env) error {
+	w, err := fs.OpenWriter(ctx, c.FS, fs.WriterOptions{Create: true, BlobDir: c.BlobDir, Logger: e.log})
+	if err != nil {
+		return err
+	}
+	return stopped(errors.Join(c.replicate(ctx, w, e), w.Close()))
+}
+
+// replicate keeps the file of w a replica, and serves it if that is wanted.
+func (c *serveSecondaryCmd) replicate(ctx context.Context, w *fs.Writer, e *env) error {
+	var serving errgroup.Group
+	serve, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	if !c.ReplicateTo.isZero() {
+		l, err := listen(ctx, c.ReplicateTo, e)
+		if err != nil {
+			return err
+		}
+		p := c.primary(w.Log(), e)
+		p.Blobs = w.Blobs()
+		serving.Go(func() error { return p.Serve(serve, l) })
+	}
+	s := &repl.Secondary{
+		CheckHistory:   c.checkHistory(),
+		KeepAlive:      time.Duration(c.KeepAliveDelay),
+		ReconnectDelay: time.Duration(c.ReconnectDelay),
+		ReconnectMax:   time.Duration(c.ReconnectMax),
+		Logger:         e.log,
+	}
+	s.Use(w)
+	for _, from := range c.ReplicateFrom {
+		s.Sources = append(s.Sources, repl.TCPSource(from.Network(), from.DialAddress(), time.Duration(c.DeadAfter)))
+	}
+	err := s.Run(ctx)
+	if needsPerson(err) {
+		// What is here is still good to serve; only more of it is not to be had.
+		e.log.Error("replication has stopped, nothing was changed", "path", c.FS, "err", err)
+		e.fail(adviseSource(err, c.FS))
+		<-ctx.Done()
+	}
+	stop() // now the secondaries get the rest
+	return errors.Join(err, serving.Wait())
+}
+
+// needsPerson reports whether replication can't go on until somebody decides,
+// although nothing is wrong with the local files.
+func needsPerson(err error) bool {
+	return errors.Is(err, repl.ErrDiverged) || errors.Is(err, repl.ErrPackedPast)
 }

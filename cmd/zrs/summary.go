@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"zrs/internal/fs"
+	"zrs/internal/repl"
 )
 
 // summarySchema is the schema number of the JSON documents. Keys are only ever added.
@@ -36,6 +37,13 @@ type catchupSummary struct {
 	BlobBytes    int64      `json:"blob_bytes"`
 	BlobsMissing int64      `json:"blobs_missing"`
 	Seconds      float64    `json:"seconds"`
+}
+
+// count takes over what was counted.
+func (s *catchupSummary) count(n *repl.Stats) {
+	s.HistoryTransactions = n.Compared.Load()
+	s.Transactions, s.Records, s.Bytes = n.Transactions.Load(), n.Records.Load(), n.Bytes.Load()
+	s.Blobs, s.BlobBytes, s.BlobsMissing = n.Blobs.Load(), n.BlobBytes.Load(), n.BlobsMissing.Load()
 }
 
 // finish fills in what follows from the rest and from how the command ended.

@@ -40,7 +40,7 @@ func OpenWriter(ctx context.Context, path string, opts WriterOptions) (*Writer, 
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{path: path, lock: lock, blobs: opts.Blobs, logger: opts.Logger}
+	w := &Writer{path: path, lock: lock, logger: opts.Logger}
 	if err := w.open(ctx, opts); err != nil {
 		if w.file != nil {
 			w.file.Close()
@@ -87,6 +87,12 @@ func (w *Writer) open(ctx context.Context, opts WriterOptions) error {
 	if err := w.load(ctx, size); err != nil {
 		w.log.close(err)
 		return err
+	}
+	if opts.BlobDir != "" { // only now: it takes away what an earlier writer left
+		if w.blobs, err = CreateBlobDir(opts.BlobDir); err != nil {
+			w.log.close(err)
+			return err
+		}
 	}
 	w.log.setReady()
 	return nil
@@ -176,6 +182,13 @@ func loadIndex(ctx context.Context, log *Log, src io.ReaderAt, size int64) (scan
 	}
 	log.publish(s.end, s.tid, cps.list)
 	return s, idx, nil
+}
+
+// EmptyLog returns the log of a database that does not exist.
+func EmptyLog(path string) (*Log, *Index) {
+	log := newLog(path, nil)
+	log.setReady()
+	return log, new(Index)
 }
 
 // OpenReadOnly opens the data file at path as it is now, for looking at it: it

@@ -13,10 +13,9 @@ type WriterOptions struct {
 	// Create makes a new database if there is no data file.
 	Create bool
 
-	// Blobs is where the blobs of written transactions go, nil if nowhere.
-	// The writer takes it over: it syncs it before the transactions that
-	// name its blobs.
-	Blobs *BlobDir
+	// BlobDir is the directory of the database's blobs, which is made if it is
+	// missing; "" for a database without blobs.
+	BlobDir string
 
 	// Logger gets what a person may want to know. The default discards.
 	Logger *slog.Logger
@@ -475,8 +474,9 @@ func (w *Writer) saveIndex() error {
 	return WriteIndexFile(w.path+".index", w.idx, w.pos)
 }
 
-// HasBlobs reports whether the writer has a place for blobs.
-func (w *Writer) HasBlobs() bool { return w.blobs != nil }
+// Blobs returns where the blobs of written transactions go, nil if nowhere. The
+// writer syncs it before the transactions that name its blobs.
+func (w *Writer) Blobs() *BlobDir { return w.blobs }
 
 // CreateBlob starts the blob of a record of the transaction in progress. It is
 // to be committed before the transaction, and goes away with it.

@@ -13,6 +13,9 @@ import (
 // directory for them.
 var ErrBlobDirNeeded = errors.New("the source sends blobs, and no blob directory was given")
 
+// ErrIncomplete says that all transactions came, but some blobs did not.
+var ErrIncomplete = errors.New("finished, but blobs are missing")
+
 // apply appends a step of the stream to the data file.
 func (c *session) apply(e *event) error {
 	w, stats := c.s.Writer, &c.s.Stats
@@ -76,7 +79,7 @@ func (c *session) startBlob(e *event) error {
 		}
 		return nil
 	}
-	if !c.s.Writer.HasBlobs() {
+	if c.s.Blobs == nil {
 		return ErrBlobDirNeeded
 	}
 	blob, err := c.s.Writer.CreateBlob(e.record.OID, e.record.TID)

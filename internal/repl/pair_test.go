@@ -86,16 +86,11 @@ func openSecondary(t testing.TB, path, blobs string, addr string) *Secondary {
 		Logger: testLogger(t), Timeout: 10 * time.Second,
 		Sources: []Source{TCPSource("tcp", addr, 10*time.Second)},
 	}
-	var err error
-	if blobs != "" {
-		if s.Blobs, err = fs.CreateBlobDir(blobs); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if s.Writer, err = fs.OpenWriter(t.Context(), path, fs.WriterOptions{Create: true, Blobs: s.Blobs, Logger: s.Logger}); err != nil {
+	w, err := fs.OpenWriter(t.Context(), path, fs.WriterOptions{Create: true, BlobDir: blobs, Logger: s.Logger})
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.Log, s.Index = s.Writer.Log(), s.Writer.Index()
+	s.Use(w)
 	return s
 }
 

@@ -70,10 +70,10 @@ const (
 type Secondary struct {
 	Sources []Source // in order of preference; Catchup uses the first
 
-	Writer *fs.Writer  // nil to compare only
-	Log    *fs.Log     // the writer's
-	Index  *fs.Index   // the writer's
-	Blobs  *fs.BlobDir // the writer's, nil without blobs
+	Writer *fs.Writer // nil to compare only; see Use
+	Log    *fs.Log
+	Index  *fs.Index
+	Blobs  *fs.BlobDir // nil without blobs
 
 	CheckHistory CheckHistory
 	KeepAlive    time.Duration // between keep-alives, 0: none
@@ -87,6 +87,11 @@ type Secondary struct {
 	Stats  Stats
 
 	good atomic.Bool // the connection had what we could use
+}
+
+// Use makes s write with w.
+func (s *Secondary) Use(w *fs.Writer) {
+	s.Writer, s.Log, s.Index, s.Blobs = w, w.Log(), w.Index(), w.Blobs()
 }
 
 func (s *Secondary) setDefaults() {

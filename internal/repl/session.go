@@ -304,7 +304,9 @@ func (c *session) compared(next fs.Status) error {
 	if err := c.check.end(next); err != nil {
 		return err
 	}
-	c.s.Stats.Compared.Store(int64(c.check.matched))
+	if c.s.Stats.Transactions.Load() == 0 { // later ones compare what we have from there
+		c.s.Stats.Compared.Store(int64(c.check.matched))
+	}
 	if c.check.proven() {
 		return c.agreed()
 	}

@@ -46,8 +46,9 @@ const (
 	maxPlain = 1 << 20
 )
 
-// portable reports whether any Python with a zc.zrs on it can load the class or
-// function name, and gets nothing from it but data.
+// portable reports whether a Python with a zc.zrs on it can load the class or
+// function name, and gets nothing from it but data. (Python 2 has no timezone; it
+// can't follow a primary of zc.zrs past one either.)
 func portable(name []byte) bool {
 	switch string(name) {
 	case "_codecs\nencode",

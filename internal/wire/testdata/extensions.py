@@ -139,8 +139,8 @@ def value(depth, pool):
     return v
 
 
-def dictionary(depth, pool):
-    return {text(): value(depth, pool) for _ in range(rnd.choice((0, 1, 2, 3, 5)))}
+def dictionary(depth, pool, sizes=(0, 1, 2, 3, 5)):
+    return {text(): value(depth, pool) for _ in range(rnd.choice(sizes))}
 
 
 def nested(wrap, depth):
@@ -151,7 +151,7 @@ def nested(wrap, depth):
 
 
 def main():
-    emit('empty', {})
+    emit('empty', {})  # never stored, ZODB stores nothing
     emit('flat', {'request_type': 'form', 'n': 7})
     for name, v in (('none', None), ('true', True), ('false', False), ('float', 1.5),
                     ('text', 'caf\xe9'), ('text-empty', ''), ('bytes', b'\x00\x7f\x80\xff'),
@@ -177,9 +177,9 @@ def main():
     emit('deep-dicts', {'k': nested(lambda v: {'k': v}, 60)})
     emit('deep-tuples', {'k': nested(lambda v: (v,), 60)})
     for i in range(150):
-        emit('random-%d' % i, dictionary(3, None))
+        emit('random-%d' % i, dictionary(3, None, (1, 2, 4)))
     for i in range(150):
-        emit('random-shared-%d' % i, dictionary(3, []))
+        emit('random-shared-%d' % i, dictionary(3, [], (1, 2, 4)))
 
 
 main()

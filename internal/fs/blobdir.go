@@ -410,12 +410,13 @@ func (d *BlobDir) start(fn func() error) {
 	d.running.Go(func() {
 		defer func() { <-d.slots }()
 		if err := fn(); err != nil {
-			d.fail(err)
+			_ = d.fail(err) // for Sync to return
 		}
 	})
 }
 
-// fail makes err the error of everything that follows, unless there is one.
+// fail makes err the error of everything that follows, unless there is one
+// already, and returns that error.
 func (d *BlobDir) fail(err error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -184,8 +184,8 @@ func crashAt(t *testing.T, source []byte, every, k int) (*faultyFile, TID, error
 	t.Helper()
 	file := &faultyFile{now: MagicPython3[:], synced: MagicPython3[:], left: k}
 	path := filepath.Join(t.TempDir(), "Data.fs")
-	w := openWriter(t, path, WriterOptions{wrap: func(real dataFile) dataFile {
-		file.dataFile = real
+	w := openWriter(t, path, WriterOptions{wrap: func(f dataFile) dataFile {
+		file.dataFile = f
 		file.now, file.synced = bytes.Clone(MagicPython3[:]), bytes.Clone(MagicPython3[:])
 		return file
 	}})
@@ -238,8 +238,8 @@ func TestWriter_EveryByte(t *testing.T) {
 	}
 	file := &faultyFile{left: 1 << 30}
 	path := filepath.Join(t.TempDir(), "Data.fs")
-	w := openWriter(t, path, WriterOptions{wrap: func(real dataFile) dataFile {
-		file.dataFile = real
+	w := openWriter(t, path, WriterOptions{wrap: func(f dataFile) dataFile {
+		file.dataFile = f
 		file.now = bytes.Clone(MagicPython3[:])
 		return file
 	}})

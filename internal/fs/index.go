@@ -26,8 +26,8 @@ const (
 // It is made for OIDs as ZODB gives them out, in ascending order with gaps
 // where a pack removed objects. Measured, in bytes of memory for each object:
 //
-//	all OIDs in use      6.3
-//	50 % of them         7.6
+//	all OIDs in use      6.4
+//	50 % of them         7.7
 //	10 % of them        10.2
 //
 // Below that, a page that holds a single object costs about 100 bytes.

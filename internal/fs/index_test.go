@@ -68,14 +68,14 @@ func TestIndex_Offsets(t *testing.T) {
 	}
 }
 
-func TestIndex_AllStops(t *testing.T) {
+func TestIndex_AllStops(*testing.T) {
 	var idx Index
 	for oid := range OID(1000) {
 		idx.Set(oid, 4)
 	}
 	n := 0
 	for range idx.All() {
-		if n++; n == 300 {
+		if n++; n == 300 { // going on would panic
 			break
 		}
 	}
@@ -120,8 +120,8 @@ func TestIndex_Memory(t *testing.T) {
 		density float64
 		want    float64 // bytes for an object
 	}{
-		{"dense", 1, 6.3},
-		{"half", 0.5, 7.6},
+		{"dense", 1, 6.4},
+		{"half", 0.5, 7.7},
 		{"tenth", 0.1, 10.2},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -3,6 +3,7 @@
 package fs
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +15,7 @@ import (
 func lockExclusive(f *os.File) error {
 	return control(f, func(fd int) error {
 		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
-		if err == unix.EWOULDBLOCK {
+		if errors.Is(err, unix.EWOULDBLOCK) {
 			return ErrLocked
 		}
 		return err
@@ -31,7 +32,7 @@ func control(f *os.File, fn func(fd int) error) error {
 	var result error
 	err = conn.Control(func(fd uintptr) {
 		result = fn(int(fd))
-		for result == unix.EINTR {
+		for errors.Is(result, unix.EINTR) {
 			result = fn(int(fd))
 		}
 	})

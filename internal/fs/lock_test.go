@@ -27,17 +27,13 @@ func TestLockFile(t *testing.T) {
 	_, err = LockFile(path)
 	checkLocked(t, err, path, os.Getpid())
 
-	if err := lock.Unlock(); err != nil {
-		t.Fatal(err)
-	}
+	unlock(t, lock)
 	checkFile(t, path, want)
 	again, err := LockFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := again.Unlock(); err != nil {
-		t.Fatal(err)
-	}
+	unlock(t, again)
 }
 
 func TestLockFile_Creates(t *testing.T) {
@@ -46,7 +42,7 @@ func TestLockFile_Creates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lock.Unlock()
+	t.Cleanup(func() { unlock(t, lock) })
 	checkFile(t, path, fmt.Sprintf(" %d\n", os.Getpid()))
 }
 
@@ -81,7 +77,7 @@ func TestLockFile_Content(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer lock.Unlock()
+			t.Cleanup(func() { unlock(t, lock) })
 			if err := os.WriteFile(path, []byte(test.content), 0o644); err != nil {
 				t.Fatal(err)
 			}
@@ -109,8 +105,11 @@ func TestLockFile_Process(t *testing.T) {
 			t.Fatal(err)
 		}
 		fmt.Println("locked")
-		io.Copy(io.Discard, os.Stdin) // until the other end is closed, or we are killed
-		lock.Unlock()
+		// Until the other end is closed, or we are killed.
+		if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+			t.Fatal(err)
+		}
+		unlock(t, lock)
 		return
 	}
 
@@ -149,10 +148,15 @@ func TestLockFile_Process(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := lock.Unlock(); err != nil {
-				t.Fatal(err)
-			}
+			unlock(t, lock)
 		})
+	}
+}
+
+func unlock(t *testing.T, lock *FileLock) {
+	t.Helper()
+	if err := lock.Unlock(); err != nil {
+		t.Error(err)
 	}
 }
 

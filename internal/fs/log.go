@@ -137,8 +137,6 @@ func (l *Log) trust(hint indexHint) {
 
 func (l *Log) setReady() { l.update(func() { l.ready = true }) }
 
-func (l *Log) fail(err error) { l.update(func() { l.err = err }) }
-
 // replace makes file the current one. The end and the TID are those of the
 // part of it that is known to be what the old file had.
 func (l *Log) replace(file *os.File, end int64, tid TID) {
@@ -237,10 +235,10 @@ func (l *Log) find(g *generation, tid TID) (offset int64, known bool, err error)
 	l.mu.Lock()
 	end, last := g.end, g.tid
 	l.mu.Unlock()
-	switch {
-	case tid == 0:
+	switch tid {
+	case 0:
 		return FirstOffset, true, nil
-	case tid == last:
+	case last:
 		return end, true, nil
 	}
 	offset = l.nearest(g, tid, end)
@@ -294,7 +292,7 @@ func (c *Cursor) Next() (*Txn, error) {
 	for {
 		txn, err := c.r.Next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			if err := c.move(); err != nil {
 				return nil, err
 			}

@@ -195,7 +195,7 @@ func (r *Reader) All() iter.Seq2[*Txn, error] {
 	return func(yield func(*Txn, error) bool) {
 		for {
 			txn, err := r.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			if !yield(txn, err) || err != nil {
@@ -208,7 +208,7 @@ func (r *Reader) All() iter.Seq2[*Txn, error] {
 // extend lets the reader go on to a later end.
 func (r *Reader) extend(end int64) {
 	r.w.end = end
-	if r.err == io.EOF {
+	if errors.Is(r.err, io.EOF) {
 		r.err = nil
 	}
 }

@@ -108,7 +108,7 @@ func (w *Writer) searchRecord(oid OID, tid TID) (last Record, ok bool, err error
 			last, ok = *rec, true
 		}
 	}
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		return last, false, err
 	}
 	return last, ok, nil

@@ -3,6 +3,7 @@ package fs
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -113,12 +114,8 @@ func isWhole(src io.ReaderAt, path string, pos, end int64) bool {
 	}
 	r.nextRec = r.txn.Offset + r.txn.TxnHeader.Size()
 	for {
-		switch _, err := r.NextRecord(); err {
-		case nil:
-		case io.EOF:
-			return true
-		default:
-			return false
+		if _, err := r.NextRecord(); err != nil {
+			return errors.Is(err, io.EOF)
 		}
 	}
 }

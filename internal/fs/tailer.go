@@ -286,7 +286,7 @@ func (t *Tailer) finished(size int64) (h fixedHeader, ok bool, err error) {
 	for err == nil {
 		_, err = r.NextRecord()
 	}
-	if err != io.EOF || txn == nil || txn.TID != h.tid {
+	if !errors.Is(err, io.EOF) || txn == nil || txn.TID != h.tid {
 		return h, false, nil // examine will say what it is, if it stays
 	}
 	return h, true, nil

@@ -117,7 +117,7 @@ func readTIDs(t *testing.T, c *Cursor) (tids []TID) {
 		for err == nil {
 			_, err = c.NextRecord()
 		}
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			t.Fatal(err)
 		}
 	}

@@ -45,7 +45,8 @@ func watch(path string, poll time.Duration, logger *slog.Logger) (wake <-chan st
 				if filepath.Base(e.Name) != name {
 					continue
 				}
-			case <-failures: // events were lost: look
+			case err := <-failures: // events were lost: look
+				logger.Debug("file events were lost", "path", path, "err", err)
 			case <-tick.C:
 			case <-done:
 				return

@@ -59,8 +59,10 @@ func (d *Decoder) DecodeNext(b []byte) (v *Value, n int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	v, err = d.result()
-	return v, n, err
+	if v, err = d.result(n - len(".")); err != nil {
+		return nil, 0, err
+	}
+	return v, n, nil
 }
 
 // DecodeBody decodes opcodes that build one value and have no STOP: what
@@ -71,7 +73,7 @@ func (d *Decoder) DecodeBody(b []byte) (*Value, error) {
 	if _, err := d.run(b, false); err != nil {
 		return nil, err
 	}
-	return d.result()
+	return d.result(len(b))
 }
 
 // Values ranges over the values made since Decode was called, in the order of
@@ -129,10 +131,11 @@ func (d *Decoder) run(b []byte, toStop bool) (int, error) {
 	}
 }
 
-// result returns the one value that a good pickle leaves on the stack.
-func (d *Decoder) result() (*Value, error) {
+// result returns the one value that a good pickle leaves on the stack at its
+// end.
+func (d *Decoder) result(end int) (*Value, error) {
 	if len(d.stack) != 1 || len(d.marks) != 0 {
-		return nil, &Error{Offset: len(d.in), Code: opStop, Err: syntax("want one value on the stack")}
+		return nil, &Error{Offset: end, Code: opStop, Err: syntax("want one value on the stack")}
 	}
 	return d.stack[0].v, nil
 }

@@ -23,16 +23,15 @@ var (
 // [ErrLimit] with details, or [io.ErrUnexpectedEOF] for a pickle cut short.
 type Error struct {
 	Offset int  // of the opcode
-	Code   byte // the opcode
+	Code   byte // the opcode, 0 at the end of the input
 	Err    error
 }
 
 func (e *Error) Error() string {
-	name := forms[e.Code].name
-	if name == "" {
-		name = fmt.Sprintf("opcode %#02x", e.Code)
+	if name := forms[e.Code].name; name != "" {
+		return fmt.Sprintf("offset %d: %s: %v", e.Offset, name, e.Err)
 	}
-	return fmt.Sprintf("offset %d: %s: %v", e.Offset, name, e.Err)
+	return fmt.Sprintf("offset %d: %v", e.Offset, e.Err)
 }
 
 func (e *Error) Unwrap() error { return e.Err }

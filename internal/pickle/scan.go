@@ -3,6 +3,7 @@ package pickle
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 )
 
@@ -36,6 +37,9 @@ func (s *Scanner) Next() (Op, error) {
 	}
 	op := Op{Code: s.in[s.off], Offset: s.off}
 	rest := s.in[s.off+1:]
+	if forms[op.Code].arg == argUnknown {
+		return Op{}, &Error{Offset: op.Offset, Code: op.Code, Err: syntax(fmt.Sprintf("unknown opcode %#02x", op.Code))}
+	}
 	skip, size, err := measure(forms[op.Code].arg, rest)
 	if err != nil {
 		return Op{}, &Error{Offset: op.Offset, Code: op.Code, Err: err}
@@ -68,8 +72,6 @@ func measure(arg argument, b []byte) (skip, size int, err error) {
 		return 0, size, err
 	case argCount1, argCount4, argCount8:
 		return measureCounted(arg, b)
-	default:
-		return 0, 0, syntax("unknown opcode")
 	}
 	if size > len(b) {
 		return 0, 0, io.ErrUnexpectedEOF

@@ -33,12 +33,12 @@ func (e *Encoder) AppendBegin(b []byte, m *Begin) ([]byte, ExtensionForm) {
 // extension returns the opcodes in which stored is sent, and their form.
 func (e *Encoder) extension(stored []byte) ([]byte, ExtensionForm) {
 	if len(stored) == 0 {
-		return []byte(emptyDict), ExtensionPlain
+		return e.empty(), ExtensionPlain
 	}
 	e.init()
 	v, _, err := e.pickles.Decode(stored)
 	if err != nil || v.Kind != pickle.Dict {
-		return []byte(emptyDict), ExtensionDropped
+		return e.empty(), ExtensionDropped
 	}
 	e.plain, err = e.sent.AppendProtocol1(e.plain[:0], v)
 	plain, same := e.arrives(e.plain, stored, err)
@@ -55,7 +55,7 @@ func (e *Encoder) extension(stored []byte) ([]byte, ExtensionForm) {
 	case plain:
 		return e.plain, ExtensionHinted
 	}
-	return []byte(emptyDict), ExtensionDropped
+	return e.empty(), ExtensionDropped
 }
 
 // arrives reports whether a secondary can store the dict that is sent as body,
@@ -68,6 +68,11 @@ func (e *Encoder) arrives(body, stored []byte, err error) (ok, same bool) {
 	e.stored, ok, err = e.toStored(e.stored[:0], body)
 	ok = ok && err == nil
 	return ok, ok && bytes.Equal(e.stored, stored)
+}
+
+func (e *Encoder) empty() []byte {
+	e.plain = append(e.plain[:0], emptyDict...)
+	return e.plain
 }
 
 func (e *Encoder) init() {

@@ -23,10 +23,12 @@ func TestMeasurements(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, measure := range map[string]func() (*Result, error){
-		"catch-up":          func() (*Result, error) { return b.CatchUp(t.Context(), ZCZRS, ZCZRS, tiny) },
-		"catch-up-blobs":    func() (*Result, error) { return b.CatchUp(t.Context(), ZCZRS, ZCZRS, blobs) },
-		"open":              func() (*Result, error) { return b.Open(t.Context(), tiny) },
-		"commit-to-visible": func() (*Result, error) { return b.CommitToVisible(t.Context(), ZCZRS, ZCZRS, Load{Commits: 20, Size: 100}) },
+		"catch-up":       func() (*Result, error) { return b.CatchUp(t.Context(), ZCZRS, ZCZRS, tiny) },
+		"catch-up-blobs": func() (*Result, error) { return b.CatchUp(t.Context(), ZCZRS, ZCZRS, blobs) },
+		"open":           func() (*Result, error) { return b.Open(t.Context(), tiny) },
+		"commit-to-visible": func() (*Result, error) {
+			return b.CommitToVisible(t.Context(), ZCZRS, ZCZRS, Load{Commits: 20, Size: 100})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := measure()

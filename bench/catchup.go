@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"zrs/interop/driver"
@@ -115,9 +114,5 @@ func (b *Bench) catchUpZRS(ctx context.Context, address, _, data, blobs string) 
 	if err != nil {
 		return 0, nil, fmt.Errorf("zrs catchup: %w\n%s", err, out)
 	}
-	used = &Usage{CPU: (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()}
-	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		used.PeakRSS = u.Maxrss << 10 // kilobytes, on Linux
-	}
-	return took.Seconds(), used, nil
+	return took.Seconds(), usageAtEnd(cmd.ProcessState), nil
 }

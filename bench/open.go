@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"syscall"
 
 	"zrs/interop/driver"
 )
@@ -33,10 +32,6 @@ func (b *Bench) Open(ctx context.Context, f *Files) (*Result, error) {
 	if err := json.Unmarshal(out, &got); err != nil {
 		return nil, err
 	}
-	used := &Usage{CPU: (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()}
-	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		used.PeakRSS = u.Maxrss << 10
-	}
 	return &Result{
 		Schema:       schema,
 		Name:         "open-without-index",
@@ -46,7 +41,7 @@ func (b *Bench) Open(ctx context.Context, f *Files) (*Result, error) {
 		Bytes:        f.DataBytes,
 		Transactions: f.Transactions,
 		Records:      f.Records,
-		Processes:    map[string]*Usage{"zodb": used},
+		Processes:    map[string]*Usage{"zodb": usageAtEnd(cmd.ProcessState)},
 		Extra:        map[string]float64{"objects": got.Objects},
 	}, nil
 }

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"os"
 	"runtime"
 	"slices"
 	"time"
@@ -77,11 +76,3 @@ func ThisMachine() Machine {
 
 // schema is the version of the objects printed; keys are only ever added.
 const schema = 1
-
-func fileSize(path string) int64 {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
-}

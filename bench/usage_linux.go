@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // ticks is the unit of CPU times in /proc: USER_HZ, a constant of the kernel's
@@ -44,6 +45,15 @@ func UsageOf(pid int) (*Usage, error) {
 		u.CPU += float64(n) / ticks
 	}
 	return u, nil
+}
+
+// usageAtEnd returns the usage of a process that has ended.
+func usageAtEnd(p *os.ProcessState) *Usage {
+	u := &Usage{CPU: (p.UserTime() + p.SystemTime()).Seconds()}
+	if r, ok := p.SysUsage().(*syscall.Rusage); ok {
+		u.PeakRSS = r.Maxrss << 10 // in kilobytes
+	}
+	return u
 }
 
 // cpuModel returns the processor's name, "" if it is not known.

@@ -2,9 +2,14 @@
 
 package bench
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
 // UsageOf is for Linux only.
 func UsageOf(int) (*Usage, error) { return nil, errors.ErrUnsupported }
+
+func usageAtEnd(*os.ProcessState) *Usage { return nil }
 
 func cpuModel() string { return "" }

@@ -9,5 +9,10 @@
 //
 //	go test ./interop                             # all
 //	go test ./interop -run TestMatrix/zrs-zczrs   # one pair: primary-secondary
-//	go test ./interop -run 'TestMatrix/.*/undo'   # one case in all pairs
+//	go test ./interop -run 'TestMatrix/.*/undo$'  # one case in all pairs
+//	go test ./interop -run '/^zczrs-zczrs$'       # the baseline, without zrs
+//
+// The Python environments are in .venv at the root of the repository, or where
+// ZRS_INTEROP_VENVS says; PYTHON names the interpreter that makes them. With
+// -race, zrs has the race detector too.
 package interop

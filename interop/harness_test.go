@@ -39,6 +39,9 @@ func TestMain(m *testing.M) {
 	}())
 }
 
+// buildFlags are those of go build for zrs.
+var buildFlags []string
+
 // zrsBinary returns the path of zrs, built once for all tests.
 var zrsBinary = sync.OnceValues(func() (string, error) {
 	root, err := driver.Root()
@@ -46,7 +49,8 @@ var zrsBinary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(scratch, "zrs")
-	cmd := exec.Command("go", "build", "-o", path, "./cmd/zrs")
+	args := append([]string{"build", "-o", path}, buildFlags...)
+	cmd := exec.Command("go", append(args, "./cmd/zrs")...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build ./cmd/zrs: %w\n%s", err, out)

@@ -2,7 +2,6 @@ package interop
 
 import (
 	"encoding/json"
-	"os"
 	"testing"
 
 	"zrs/interop/driver"
@@ -245,10 +244,4 @@ func check(t *testing.T, env driver.Env, db database) *findings {
 		t.Fatalf("check.py %s: %v\n%s", db.data, err, out)
 	}
 	return &f
-}
-
-// exists reports whether there is a file of that name.
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }

@@ -74,9 +74,9 @@ func (e *Encoder) close(v *Value) error {
 }
 
 func (e *Encoder) closeBatch(n, single int, one, many byte) {
-	switch {
-	case n == 0:
-	case n == single:
+	switch n {
+	case 0:
+	case single:
 		e.out = append(e.out, one)
 	default:
 		e.out = append(e.out, many)

@@ -1,6 +1,7 @@
 package pickle
 
 import (
+	"errors"
 	"io"
 	"iter"
 )
@@ -112,16 +113,13 @@ func (d *Decoder) run(b []byte, toStop bool) (int, error) {
 	scan := NewScanner(d.in)
 	for {
 		op, err := scan.Next()
-		switch {
-		case err == io.EOF && len(d.in) < len(b):
-			return 0, &Error{Offset: len(d.in), Err: limit("too long")}
-		case err == io.EOF && toStop:
-			return 0, &Error{Offset: len(d.in), Err: io.ErrUnexpectedEOF}
-		case err == io.EOF:
-			return len(d.in), nil
-		case err != nil:
+		if errors.Is(err, io.EOF) {
+			return d.atEnd(len(b), toStop)
+		}
+		if err != nil {
 			return 0, err
-		case op.Code == opStop && toStop:
+		}
+		if op.Code == opStop && toStop {
 			return op.End, nil
 		}
 		d.op = op
@@ -129,6 +127,19 @@ func (d *Decoder) run(b []byte, toStop bool) (int, error) {
 			return 0, &Error{Offset: op.Offset, Code: op.Code, Err: err}
 		}
 	}
+}
+
+// atEnd returns what run does at the end of the input, of which there was more
+// if size is more than it took.
+func (d *Decoder) atEnd(size int, toStop bool) (int, error) {
+	n := len(d.in)
+	switch {
+	case n < size:
+		return 0, &Error{Offset: n, Err: limit("too long")}
+	case toStop:
+		return 0, &Error{Offset: n, Err: io.ErrUnexpectedEOF}
+	}
+	return n, nil
 }
 
 // result returns the one value that a good pickle leaves on the stack at its

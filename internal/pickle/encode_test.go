@@ -26,8 +26,10 @@ func TestEncoder(t *testing.T) {
 		{"cycle-dict", "}q\x05K\x01h\x05s", "", "}q\x00K\x01h\x00s"},
 		{"cycle-tuple", "]q\x00(h\x00tq\x01a0h\x01", "", ""},
 		{"cycle-call", "cm\nf\n]q\x00\x85Rq\x01h\x00h\x01a0", "", ""},
-		{"shared-number", "(\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01q\x00h\x00t", "(L18446744073709551616L\nL18446744073709551616L\nt",
-			"\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01\x86q\x00"},
+		{
+			"shared-number", "(\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01q\x00h\x00t", "(L18446744073709551616L\nL18446744073709551616L\nt",
+			"\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01\x86q\x00",
+		},
 		{"shared-empty-tuple", ")q\x00h\x00\x86", "())t", "))\x86q\x00"},
 		{"builtin-name", "c__builtin__\nset\n", "c__builtin__\nset\n", "cbuiltins\nset\nq\x00"},
 		{"same-name", "(cm\nC\ncm\nC\nt", "(cm\nC\ncm\nC\nt", "cm\nC\nq\x00h\x00\x86q\x01"},
@@ -176,9 +178,9 @@ func TestAppendSplice(t *testing.T) {
 
 // A spliced pickle has the value of the original, sharing included.
 func TestAppendSplice_golden(t *testing.T) {
-	any := func([]byte) bool { return true }
+	all := func([]byte) bool { return true }
 	for _, c := range goldenCases(t) {
-		body, err := AppendSplice(nil, c.Stored, any)
+		body, err := AppendSplice(nil, c.Stored, all)
 		if err != nil {
 			t.Fatalf("%s: AppendSplice(): %v", c.Name, err)
 		}

@@ -46,8 +46,7 @@ func FuzzDecoder_Decode(f *testing.F) {
 
 func checkError(t *testing.T, err error) {
 	t.Helper()
-	var e *Error
-	if !errors.As(err, &e) {
+	if _, ok := errors.AsType[*Error](err); !ok {
 		t.Fatalf("%T %v, want an *Error", err, err)
 	}
 	if !errors.Is(err, ErrSyntax) && !errors.Is(err, ErrLimit) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -91,6 +90,9 @@ func FuzzAppendSplice(f *testing.F) {
 			return
 		}
 		v2, err := d2.DecodeBody(body)
+		if errors.Is(err, ErrLimit) {
+			return // a memo index that is too high for the shorter form
+		}
 		if err != nil {
 			t.Fatalf("AppendSplice() = %q, which doesn't decode: %v", body, err)
 		}

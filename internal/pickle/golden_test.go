@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"slices"
 	"testing"
 )
 
@@ -90,7 +91,7 @@ func TestEncoder_AppendProtocol1_golden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.HasSuffix(c.Message, append(fast[:len(fast):len(fast)], "tt."...)) {
+			if !bytes.HasSuffix(c.Message, append(slices.Clip(fast), "tt."...)) {
 				t.Fatalf("AppendProtocol1() = %q, want the tail of %q", fast, c.Message)
 			}
 			want := c.Rebuilt

@@ -1,6 +1,7 @@
 package pickle
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
@@ -19,7 +20,7 @@ func AppendSplice(b, stored []byte, allowed func(name []byte) bool) ([]byte, err
 	s := splicer{Scanner: NewScanner(stored), allowed: allowed, out: b}
 	for {
 		op, err := s.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return b, &Error{Offset: len(stored), Err: io.ErrUnexpectedEOF}
 		}
 		if err != nil {

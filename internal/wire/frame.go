@@ -28,9 +28,10 @@ const (
 	// 6 bytes, a TID of 8 and empty frames. zc.zrs has the same limit.
 	MaxHandshakeFrame = 8
 
-	// MaxMessage is for T, S, B and C. The largest is T. In the worst of all
-	// pickles the three fields of at most 64 KiB grow to 2, 2 and 13 times
-	// their size, and a hint takes twice the extension again.
+	// MaxMessage is for T, S, B and C. The largest is T. Its three fields, at
+	// most 64 KiB each as they are stored, grow to 2, 2 and in the worst of
+	// pickles 19 times their size, and a hint takes twice the extension again:
+	// 1.6 MiB. A larger one has an extension that can't be stored.
 	MaxMessage = 2 << 20
 
 	// MaxData is for data records, one of which has to fit into memory. ZODB

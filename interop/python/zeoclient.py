@@ -17,7 +17,7 @@ import ZODB
 import ZODB.blob
 from persistent.mapping import PersistentMapping
 from ZEO.ClientStorage import ClientStorage
-from ZEO.Exceptions import ClientDisconnected
+from ZEO.Exceptions import ClientDisconnected, ServerException
 from ZODB.POSException import ConflictError, UndoError
 
 import driver
@@ -118,9 +118,18 @@ class Committer:
             except ClientDisconnected:
                 self.disconnects += 1
                 self.stopping.wait(0.05)
+            except ServerException as e:
+                # Undo of what is packed already: an error that the client
+                # can't recreate.
+                if "UndoError" not in str(e):
+                    self._fail(e)
+                self.conflicts += 1
             except Exception as e:
-                self.error = f"{type(e).__name__}: {e}"
-                raise
+                self._fail(e)
+
+    def _fail(self, e):
+        self.error = f"{type(e).__name__}: {e}"
+        raise e
 
     def _commit(self, rng, name, size, blobs, undo):
         manager = transaction.TransactionManager()

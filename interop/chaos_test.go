@@ -3,7 +3,6 @@ package interop
 import (
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"sync"
 	"syscall"
 	"testing"
@@ -120,9 +119,15 @@ func TestChaos(t *testing.T) {
 			t.Fatalf("client: %s", report.Error)
 		}
 		commits += len(report.Commits)
-		client.do("close", nil, nil)
 	}
 	t.Logf("%d commits", commits)
+	// The last one without a blob: ZEO stores a new blob's record twice, and
+	// ZODB believes no index, its own included, if that is the end of the file.
+	clients[0].do("start", driver.Args{"count": 1}, nil)
+	clients[0].do("wait", driver.Args{"timeout": patience.Seconds()}, nil)
+	for _, client := range clients {
+		client.do("close", nil, nil)
+	}
 
 	tid := lastTID(t, z.data)
 	for _, db := range []database{relayed, last, old} {
@@ -173,5 +178,4 @@ func agree(t *testing.T, primary database, secondaries ...database) {
 		})
 	}
 	wg.Wait()
-	if t.Failed() { exec.Command("cp", secondaries[0].data, secondaries[0].data+".index", "/tmp/keep/").Run() }
 }

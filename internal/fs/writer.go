@@ -100,6 +100,9 @@ func (w *Writer) Log() *Log { return w.log }
 // committed, durable or not.
 func (w *Writer) Index() *Index { return w.idx }
 
+// Err returns why the writer has failed, or nil.
+func (w *Writer) Err() error { return w.err }
+
 // LastTID returns the TID of the last committed transaction, 0 if there is none.
 func (w *Writer) LastTID() TID { return w.tid }
 

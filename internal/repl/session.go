@@ -39,6 +39,7 @@ type session struct {
 
 	writing  sync.Mutex // of conn
 	finished bool       // the source was asked for the end
+	heard    time.Time  // when the last batch came
 	events   int64
 
 	comparing bool // the transaction being received is compared, not appended
@@ -180,20 +181,27 @@ func (c *session) run(ctx context.Context, r *receiver, in <-chan *batch) error 
 	}
 	// What is whole is kept, what is not goes.
 	if c.hold {
-		return errors.Join(err, c.s.Writer.Rollback())
+		return also(err, c.s.Writer.Rollback())
 	}
-	if abort := c.s.Writer.Abort(); abort != nil {
-		return errors.Join(err, abort)
+	if err := also(err, c.s.Writer.Abort()); err != nil && c.s.Writer.Err() != nil {
+		return err
 	}
-	if sync := c.s.Writer.Sync(); sync != nil {
-		return errors.Join(err, sync)
+	return also(err, c.s.Writer.Sync())
+}
+
+// also adds to err one that came after it, unless it is the same one again: a
+// writer that has failed stays failed.
+func also(err, later error) error {
+	if later == nil || errors.Is(err, later) {
+		return err
 	}
-	return err
+	return errors.Join(err, later)
 }
 
 func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error {
 	quiet := time.NewTimer(silence)
 	defer quiet.Stop()
+	c.heard = time.Now()
 	for {
 		var b *batch
 		select {
@@ -221,6 +229,7 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 		}
 		r.recycle(b)
 		quiet.Reset(silence)
+		c.heard = time.Now()
 		if c.goal.end && c.check == nil && c.events > 0 {
 			if err := c.finish(); err != nil {
 				return err
@@ -242,10 +251,14 @@ func (c *session) await(ctx context.Context, in <-chan *batch, quiet *time.Timer
 	case <-pause:
 		return nil, nil
 	case <-quiet.C:
-		if c.check != nil || c.goal.end {
-			return nil, c.finish()
+		if c.check == nil && !c.goal.end {
+			return nil, nil // all is said, until something is committed
 		}
-		return nil, nil
+		if time.Since(c.heard) > c.s.Timeout {
+			return nil, fmt.Errorf("%w: it has not answered for %s", ErrHungUp, c.s.Timeout)
+		}
+		quiet.Reset(silence)
+		return nil, c.finish()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

@@ -1,13 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"io"
+	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,9 +32,13 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Vars = slices.DeleteFunc(e.Vars, func(v string) bool { return strings.HasPrefix(v, "ZRS_") })
 			e.Setenv("COLUMNS", "100")
-			return nil
+			corpus, err := filepath.Abs("../../testdata/corpus")
+			e.Setenv("CORPUS", corpus)
+			return err
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": status, "await": await, "peer": peer, "flip": flip,
+		},
 	})
 }
 
@@ -51,6 +61,81 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// await waits until a file exists, or has the same bytes as another:
+//
+//	await p.sock
+//	await b.fs a.fs
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: await FILE [OTHER]")
+	}
+	for range 3000 {
+		got, err := os.ReadFile(ts.MkAbs(args[0]))
+		if len(args) == 1 && !errors.Is(err, os.ErrNotExist) {
+			return
+		}
+		if len(args) == 2 && err == nil {
+			want, err := os.ReadFile(ts.MkAbs(args[1]))
+			ts.Check(err)
+			if bytes.Equal(got, want) {
+				return
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("not within 30 s")
+}
+
+// peer starts something that is no primary, until the script ends, and puts its
+// address into $PEER. It accepts one connection after the other and is
+//
+//	peer silent    and says nothing
+//	peer closing   and hangs up
+//	peer http      and answers as a web server
+//	peer garbage   and sends what looks like a frame of 4 GiB
+func peer(ts *testscript.TestScript, neg bool, args []string) {
+	says := map[string]string{"silent": "", "closing": "", "http": "HTTP/1.1 400 Bad Request\r\n\r\n", "garbage": "\xff\xff\xff\xffgarbage"}
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: peer KIND")
+	}
+	text, ok := says[args[0]]
+	if !ok {
+		ts.Fatalf("no peer is %s", args[0])
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	ts.Setenv("PEER", l.Addr().String())
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if args[0] == "closing" {
+				conn.Close()
+				continue
+			}
+			ts.Defer(func() { conn.Close() })
+			io.WriteString(conn, text)
+		}
+	}()
+}
+
+// flip copies a file and flips the lowest bit of a byte:
+//
+//	flip OLD NEW OFFSET
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: flip OLD NEW OFFSET")
+	}
+	data := []byte(ts.ReadFile(args[0]))
+	at, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	data[at] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), data, 0o666))
 }
 
 func TestJoinNegative(t *testing.T) {

@@ -81,5 +81,8 @@ func (c *servePrimaryCmd) Run(ctx context.Context, e *env) error {
 	following.Go(func() error { return tailer.Run(follow) })
 	err = p.Serve(ctx, l)
 	stop()
-	return stopped(errors.Join(err, following.Wait()))
+	if followed := following.Wait(); !errors.Is(err, followed) { // else it is why serving ended
+		err = errors.Join(err, followed)
+	}
+	return stopped(err)
 }

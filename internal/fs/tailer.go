@@ -87,9 +87,9 @@ func OpenTailer(path string, opts TailerOptions) (*Tailer, error) {
 		file:  file,
 		empty: magic == Magic{},
 		pos:   FirstOffset,
-		// A storm of small commits wakes us at most once a millisecond; a
-		// commit that comes alone, in two writes, is seen at once.
-		pace: rate.NewLimiter(rate.Every(time.Millisecond), 16),
+		// A commit is three writes or so, and what comes alone is seen at once.
+		// In a storm of them each look finds more than one.
+		pace: rate.NewLimiter(rate.Every(200*time.Microsecond), 64),
 	}, nil
 }
 
@@ -154,7 +154,32 @@ func (t *Tailer) first(ctx context.Context) error {
 		t.log.trust(hint)
 	}
 	_, err = t.bulk(ctx, size)
-	return err
+	if err != nil || t.pos == size {
+		return err
+	}
+	return t.certain(ctx)
+}
+
+// certain reports damage behind what was published, if it is beyond doubt from
+// the start: what a writer does meanwhile looks different a moment later.
+func (t *Tailer) certain(ctx context.Context) error {
+	var first error
+	for range 2 {
+		size, err := t.size()
+		if err == nil {
+			err = t.verdict(size)
+		}
+		if !errors.Is(err, ErrDamaged) || first != nil && first.Error() != err.Error() {
+			return nil //nolint:nilerr // run will look again, and more than once
+		}
+		first = err
+		select {
+		case <-time.After(t.opts.StuckAfter / 30):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return first
 }
 
 func (t *Tailer) size() (int64, error) {

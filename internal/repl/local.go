@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -14,6 +15,8 @@ import (
 // for them.
 func LocalSource(ctx context.Context, name string, p *Primary) (src Source, stop func()) {
 	l := &pairListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	var why atomic.Pointer[error]
+	p.failed = func(err error) { why.Store(&err) }
 	ctx, cancel := context.WithCancel(ctx)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = p.Serve(ctx, l) }) // the log's errors reach the secondary as a hang-up
@@ -37,7 +40,13 @@ func LocalSource(ctx context.Context, name string, p *Primary) (src Source, stop
 		theirs.Close()
 		return nil, err
 	}
-	return Source{Name: name, Dial: dial}, func() {
+	failure := func() error {
+		if err := why.Load(); err != nil {
+			return *err
+		}
+		return p.Log.Err()
+	}
+	return Source{Name: name, Dial: dial, failure: failure}, func() {
 		cancel()
 		serving.Wait()
 	}

@@ -59,6 +59,9 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 		s.logger.Info("secondary disconnected", "transactions", s.sent, "reason", context.Cause(ctx).Error())
 	default:
 		s.logger.Error("stopped serving a secondary", "transactions", s.sent, "err", err)
+		if s.p.failed != nil {
+			s.p.failed(err)
+		}
 		s.conn.Close()
 	}
 	listening.Wait()

@@ -46,6 +46,7 @@ type Primary struct {
 
 	Logger *slog.Logger // never nil
 
+	failed       func(error) // told why a connection could not go on; may be nil
 	conns        atomic.Int64
 	missingBlobs atomic.Int64
 }

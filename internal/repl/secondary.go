@@ -39,6 +39,8 @@ const (
 type Source struct {
 	Name string // for messages
 	Dial func(context.Context) (net.Conn, error)
+
+	failure func() error // why it hung up, where that can be known; may be nil
 }
 
 // TCPSource returns a source at an address of package net. A host that does not
@@ -236,6 +238,11 @@ func (s *Secondary) session(ctx context.Context, src Source, goal goal) error {
 			return err
 		}
 		err = s.attempt(ctx, src, from, goal)
+		if src.failure != nil && (errors.Is(err, ErrHungUp) || errors.Is(err, ErrRefused)) {
+			if why := src.failure(); why != nil {
+				return fmt.Errorf("%s: %w", src.Name, why)
+			}
+		}
 		widen := errors.Is(err, errWiden) || errors.Is(err, ErrRefused) && s.CheckHistory == CheckTail
 		if from == 0 || !widen {
 			return err

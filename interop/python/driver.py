@@ -13,9 +13,11 @@ bytes are base64.
 """
 
 import base64
+import faulthandler
 import json
 import logging
 import os
+import signal
 import sys
 import time
 import traceback
@@ -24,7 +26,11 @@ z64 = b"\0" * 8
 
 
 def logs(level=logging.INFO):
-    """Send the log to standard error, warnings of Python included."""
+    """Send the log to standard error, warnings of Python included.
+
+    SIGUSR1 adds what every thread is doing.
+    """
+    faulthandler.register(signal.SIGUSR1)
     logging.captureWarnings(True)
     logging.basicConfig(
         stream=sys.stderr,

@@ -107,8 +107,10 @@ func (s *suite) pairs() [][2]string {
 		return [][2]string{{bench.ZCZRS, bench.ZCZRS}}
 	}
 	return [][2]string{
-		{bench.ZCZRS, bench.ZCZRS}, {bench.ZRS, bench.ZRS},
-		{bench.ZRS, bench.ZCZRS}, {bench.ZCZRS, bench.ZRS},
+		{bench.ZCZRS, bench.ZCZRS},
+		{bench.ZRS, bench.ZRS},
+		{bench.ZRS, bench.ZCZRS},
+		{bench.ZCZRS, bench.ZRS},
 	}
 }
 

@@ -42,7 +42,7 @@ func count(r *Reader) (c census, err error) {
 		before := c
 		for {
 			rec, err := r.NextRecord()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

@@ -99,7 +99,7 @@ func (w *Writer) searchRecord(oid OID, tid TID) (last Record, ok bool, err error
 	}
 	defer c.Close()
 	txn, err := c.r.Next()
-	if err == io.EOF || err == nil && txn.TID != tid {
+	if errors.Is(err, io.EOF) || err == nil && txn.TID != tid {
 		return last, false, nil
 	}
 	for err == nil {

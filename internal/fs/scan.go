@@ -189,7 +189,7 @@ func (s *scanner) work() {
 func (s *scanner) segment(r *Reader, before TID) *flaw {
 	for {
 		txn, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -197,7 +197,7 @@ func (s *scanner) segment(r *Reader, before TID) *flaw {
 		}
 		for {
 			rec, err := r.NextRecord()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

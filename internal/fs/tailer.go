@@ -399,7 +399,7 @@ func (t *Tailer) verdict(size int64) error {
 	for err == nil {
 		_, err = r.NextRecord()
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil // it has become one
 	}
 	return err

@@ -107,7 +107,7 @@ func readTIDs(t *testing.T, c *Cursor) (tids []TID) {
 	t.Helper()
 	for {
 		txn, err := c.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return tids
 		}
 		if err != nil {

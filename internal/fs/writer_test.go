@@ -36,7 +36,7 @@ func copyTxn(r *Reader, txn *Txn, w *Writer) error {
 	}
 	for {
 		rec, err := r.NextRecord()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return w.Commit()
 		}
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	iofs "io/fs"
 	"log/slog"
 	"math"
 	"os"
@@ -134,7 +133,7 @@ func (e *encoder) blob(rec *fs.Record, start []byte) (*os.File, error) {
 	if !mayBeBlob(start) {
 		return nil, nil
 	}
-	var err error = iofs.ErrNotExist
+	err := fs.ErrNoBlob
 	if e.blobs != nil {
 		var f *os.File
 		if f, err = e.blobs.Open(rec.OID, rec.TID); err == nil {
@@ -142,9 +141,9 @@ func (e *encoder) blob(rec *fs.Record, start []byte) (*os.File, error) {
 		}
 	}
 	switch {
-	case !pickle.IsBlobRecord(start) && errors.Is(err, iofs.ErrNotExist):
+	case !pickle.IsBlobRecord(start) && errors.Is(err, fs.ErrNoBlob):
 		return nil, nil // an ordinary record of a wrapper
-	case !errors.Is(err, iofs.ErrNotExist):
+	case !errors.Is(err, fs.ErrNoBlob):
 		return nil, err
 	case e.missing == FailMissingBlob:
 		return nil, fmt.Errorf("object %s, transaction %s: %w", rec.OID, rec.TID, ErrMissingBlob)

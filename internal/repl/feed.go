@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"zrs/internal/fs"
@@ -145,7 +146,7 @@ func (ch *chunk) encode(c *fs.Cursor, e *encoder) {
 			break
 		}
 	}
-	ch.frames = ch.frames[:len(ch.frames):len(ch.frames)]
+	ch.frames = slices.Clip(ch.frames)
 }
 
 // checksums returns the C messages of the chunk for a connection with the

@@ -105,7 +105,6 @@ type history struct {
 type txnCheck struct {
 	common bool
 	exact  bool // neither side was packed here: the records must be the same
-	rec    *fs.Record
 }
 
 // blobCheck is a blob that is being compared.

@@ -286,7 +286,7 @@ func (r *receiver) recycle(b *batch) {
 
 // endOf says what the end of the stream means.
 func (r *receiver) endOf(err error, inFrame bool) error {
-	if err == io.EOF && (inFrame || r.split.inTxn) {
+	if errors.Is(err, io.EOF) && (inFrame || r.split.inTxn) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

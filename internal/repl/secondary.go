@@ -240,7 +240,7 @@ func (s *Secondary) session(ctx context.Context, src Source, goal goal) error {
 		err = s.attempt(ctx, src, from, goal)
 		if src.failure != nil && (errors.Is(err, ErrHungUp) || errors.Is(err, ErrRefused)) {
 			if why := src.failure(); why != nil {
-				return fmt.Errorf("%s: %w", src.Name, why)
+				return why
 			}
 		}
 		widen := errors.Is(err, errWiden) || errors.Is(err, ErrRefused) && s.CheckHistory == CheckTail

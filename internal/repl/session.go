@@ -296,7 +296,7 @@ func (c *session) ended(ctx context.Context, err error) error {
 		return err
 	case isClosed(err) && c.events == 0 && !c.finished:
 		return ErrRefused
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		return fmt.Errorf("%w: %w", ErrHungUp, err)
 	case !c.finished:
 		return fmt.Errorf("%w: it closed the connection", ErrHungUp)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"sync"
@@ -114,9 +115,7 @@ func (p *Process) read(stdout io.Reader) {
 // has ended while a command was carried out the process is of no more use.
 func (p *Process) Do(ctx context.Context, command string, args Args, result any) error {
 	line := Args{"do": command}
-	for k, v := range args {
-		line[k] = v
-	}
+	maps.Copy(line, args)
 	b, err := json.Marshal(line)
 	if err != nil {
 		return err

@@ -14,10 +14,12 @@ import (
 	"zrs/interop/driver"
 )
 
-// Load is what the client of a latency measurement does.
+// Load is what the clients of a latency measurement do.
 type Load struct {
-	Commits int // in all
-	Rate    int // a second; 0 is back to back
+	Name    string
+	Clients int
+	Commits int // of each client
+	Rate    int // of each, a second; 0 is back to back
 	Size    int // bytes, about, that each changes
 }
 
@@ -45,31 +47,14 @@ func (b *Bench) CommitToVisible(ctx context.Context, primary, secondary string, 
 		return nil, err
 	}
 	defer se.stop()
-	client, err := b.Python.Start(ctx, driver.Modern, nil, "zeoclient.py", pr.zeo)
+	observer := observe(replica)
+	defer observer.stop()
+	commits, err := b.work(ctx, pr.zeo, load)
 	if err != nil {
 		return nil, err
 	}
-	defer client.Stop()
-
-	observer := observe(replica)
-	defer observer.stop()
-	args := driver.Args{"count": load.Commits, "rate": load.Rate, "size": load.Size}
-	if err := client.Do(ctx, "start", args, nil); err != nil {
-		return nil, err
-	}
-	var report struct {
-		Commits [][3]any // TID, time of return, seconds it took
-		Error   string
-	}
-	if err := client.Do(ctx, "wait", driver.Args{"timeout": catchUpLimit.Seconds()}, &report); err != nil {
-		return nil, err
-	}
-	if report.Error != "" || len(report.Commits) == 0 {
-		return nil, fmt.Errorf("zeoclient.py: %d commits, error %q", len(report.Commits), report.Error)
-	}
-
 	var visible, commit []time.Duration
-	for _, c := range report.Commits {
+	for _, c := range commits {
 		tid, returned, took := c[0].(string), c[1].(float64), c[2].(float64)
 		seen, err := observer.wait(ctx, tid)
 		if err != nil {
@@ -78,14 +63,17 @@ func (b *Bench) CommitToVisible(ctx context.Context, primary, secondary string, 
 		visible = append(visible, seen.Sub(time.Unix(0, int64(returned*1e9))))
 		commit = append(commit, time.Duration(took*1e9))
 	}
-	first, last := report.Commits[0][1].(float64), report.Commits[len(report.Commits)-1][1].(float64)
+	first, last := commits[0][1].(float64), commits[0][1].(float64)
+	for _, c := range commits {
+		first, last = min(first, c[1].(float64)), max(last, c[1].(float64))
+	}
 	took := newLatency(commit)
 	result := &Result{
 		Schema:       schema,
-		Name:         fmt.Sprintf("commit-to-visible-%d", load.Rate),
+		Name:         "commit-to-visible-" + load.Name,
 		Subject:      primary + "-" + secondary,
 		Seconds:      last - first,
-		Transactions: len(report.Commits),
+		Transactions: len(commits),
 		Latency:      newLatency(visible),
 		Extra:        map[string]float64{"commit_p50": took.P50, "commit_p99": took.P99},
 		Processes:    map[string]*Usage{},
@@ -96,6 +84,50 @@ func (b *Bench) CommitToVisible(ctx context.Context, primary, secondary string, 
 		}
 	}
 	return result, nil
+}
+
+// A clientCommit is a TID, the time when its commit returned, and how long that
+// took, in seconds.
+type clientCommit = [3]any
+
+// work has clients of a ZEO server commit, and returns their commits.
+func (b *Bench) work(ctx context.Context, zeo string, load Load) (commits []clientCommit, err error) {
+	var clients []*driver.Process
+	for i := range load.Clients {
+		client, err := b.Python.Start(ctx, driver.Modern, nil, "zeoclient.py", zeo)
+		if err != nil {
+			return nil, err
+		}
+		defer client.Stop()
+		clients = append(clients, client)
+		args := driver.Args{"name": fmt.Sprint("client", i), "seed": i, "count": 1, "size": load.Size}
+		if err := client.Do(ctx, "start", args, nil); err != nil {
+			return nil, err
+		}
+		if err := client.Do(ctx, "wait", driver.Args{"timeout": catchUpLimit.Seconds()}, nil); err != nil {
+			return nil, err
+		}
+	}
+	for i, client := range clients {
+		args := driver.Args{"name": fmt.Sprint("client", i), "seed": i, "count": load.Commits, "rate": load.Rate, "size": load.Size}
+		if err := client.Do(ctx, "start", args, nil); err != nil {
+			return nil, err
+		}
+	}
+	for _, client := range clients {
+		var report struct {
+			Commits []clientCommit
+			Error   string
+		}
+		if err := client.Do(ctx, "wait", driver.Args{"timeout": catchUpLimit.Seconds()}, &report); err != nil {
+			return nil, err
+		}
+		if report.Error != "" || len(report.Commits) == 0 {
+			return nil, fmt.Errorf("zeoclient.py: %d commits, error %q", len(report.Commits), report.Error)
+		}
+		commits = append(commits, report.Commits...)
+	}
+	return commits, nil
 }
 
 // A zeoPrimary is a ZEO server whose database is served to secondaries.

@@ -196,13 +196,18 @@ func (s *suite) catchUp(ctx context.Context) error {
 	return nil
 }
 
-// loads are 1 000 commits at an easy pace and back to back.
-var loads = []bench.Load{{Commits: 1000, Rate: 100, Size: 500}, {Commits: 1000, Size: 500}}
+// loads are 1 000 commits: of one client at an easy pace and back to back, and of
+// several at once.
+var loads = []bench.Load{
+	{Name: "paced", Clients: 1, Commits: 1000, Rate: 100, Size: 500},
+	{Name: "back-to-back", Clients: 1, Commits: 1000, Size: 500},
+	{Name: "four-clients", Clients: 4, Commits: 250, Size: 500},
+}
 
 func (s *suite) latency(ctx context.Context) error {
 	for _, load := range loads {
 		for _, p := range s.pairs() {
-			label := []string{fmt.Sprintf("commit-to-visible-%d", load.Rate), p[0] + "-" + p[1]}
+			label := []string{"commit-to-visible-" + load.Name, p[0] + "-" + p[1]}
 			err := s.each(ctx, label, func() ([]*bench.Result, error) {
 				return one(s.bench.CommitToVisible(ctx, p[0], p[1], load))
 			})

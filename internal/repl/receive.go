@@ -191,18 +191,10 @@ func (r *receiver) run(ctx context.Context, out chan<- *batch) {
 			}
 			continue
 		}
-		if full {
-			select {
-			case out <- b:
-			case <-ctx.Done():
-				return
-			}
-		} else {
-			select {
-			case out <- b:
-			default:
-				continue // those behind have enough to do: collect more
-			}
+		select {
+		case out <- b:
+		case <-ctx.Done():
+			return
 		}
 		b = r.following(b, held)
 		parsed -= held

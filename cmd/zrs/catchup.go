@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"zrs/internal/fs"
@@ -214,6 +215,8 @@ func adviseSource(err error, path string) error {
 		return advise(err, "if the source is being restored or lags behind, try again later;", "if it lost transactions, they are here: keep "+path)
 	case errors.Is(err, repl.ErrRefused):
 		return advise(err, "is it a primary of this database, and does it allow this host?", "if its database has blobs, give --blob-dir")
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return advise(err, "make room where "+path+" and its blobs are, then run the same again: it goes on from what is there")
 	case errors.Is(err, repl.ErrBlobDirNeeded):
 		return advise(err, "give --blob-dir")
 	}

@@ -37,6 +37,7 @@ type encoder struct {
 	onBlob  func() // told of each missing blob
 	encoder wire.Encoder
 	data    []byte // of a record whose data is elsewhere
+	scratch []byte // of the feed, for a chunk that is being made
 }
 
 // transaction appends all frames of a transaction but the last, that of its C

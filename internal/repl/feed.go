@@ -18,7 +18,7 @@ const (
 	chunkSize = 256 << 10
 
 	// feedSize bounds the encoded chunks that are kept for other secondaries.
-	feedSize = 16 << 20
+	feedSize = 8 << 20
 )
 
 // A feed encodes the transactions of a log for all secondaries. Those that read
@@ -117,19 +117,19 @@ func (f *feed) build(at fs.Position, ch *chunk, c *fs.Cursor, e *encoder) {
 
 // encode fills the chunk with whole transactions from the cursor on.
 func (ch *chunk) encode(c *fs.Cursor, e *encoder) {
-	ch.frames = make([]byte, 0, 4<<10)
-	for len(ch.frames) < chunkSize {
+	frames := e.scratch[:0]
+	for len(frames) < chunkSize {
 		before, last := c.Position(), c.LastTID()
 		txn, err := c.Next()
 		if err == nil && int64(txn.Length) > chunkSize {
 			err = errStream
 		}
-		start := len(ch.frames)
+		start := len(frames)
 		if err == nil {
-			ch.frames, err = e.transaction(ch.frames, c, txn)
+			frames, err = e.transaction(frames, c, txn)
 		}
 		if err != nil {
-			ch.frames = ch.frames[:start]
+			frames = frames[:start]
 			if errors.Is(err, errStream) {
 				c.Skip(fs.Position{Generation: c.Position().Generation, Offset: txn.Offset}, last)
 			}
@@ -140,13 +140,14 @@ func (ch *chunk) encode(c *fs.Cursor, e *encoder) {
 			// next call: a cursor's errors stay.
 			break
 		}
-		ch.commits = append(ch.commits, len(ch.frames))
+		ch.commits = append(ch.commits, len(frames))
 		ch.to, ch.last = c.Position(), c.LastTID()
 		if before.Generation != ch.to.Generation {
 			break
 		}
 	}
-	ch.frames = slices.Clip(ch.frames)
+	ch.frames = slices.Clone(frames)
+	e.scratch = frames
 }
 
 // checksums returns the C messages of the chunk for a connection with the

@@ -221,7 +221,7 @@ func (l *Log) Back(n int, limit int64) (TID, error) {
 			return 0, err
 		case h.tid == 0:
 			return 0, nil // no transaction before this one
-		case i == n, i > 1 && end-start > limit:
+		case i == n, i > 0 && end-start > limit:
 			return h.tid, nil
 		}
 		at = start

@@ -27,7 +27,7 @@ func TestMeasurements(t *testing.T) {
 		"catch-up-blobs": func() (*Result, error) { return b.CatchUp(t.Context(), ZCZRS, ZCZRS, blobs) },
 		"open":           func() (*Result, error) { return b.Open(t.Context(), tiny) },
 		"commit-to-visible": func() (*Result, error) {
-			return b.CommitToVisible(t.Context(), ZCZRS, ZCZRS, Load{Commits: 20, Size: 100})
+			return b.CommitToVisible(t.Context(), ZCZRS, ZCZRS, Load{Clients: 1, Commits: 20, Size: 100})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -75,7 +75,8 @@ man: ## writes docs/man from the command line's help texts
 check: lint test ## all that CI runs
 
 bench: build venv ## compares with zc.zrs, side by side, in one run
-	$(GO) run ./bench/zrsbench $(BENCHFLAGS)
+	mkdir -p bench/data bench/results
+	$(GO) run ./bench/zrsbench -zrs ./zrs -dir bench/data -out bench/results/latest.jsonl $(BENCHFLAGS)
 
 clean:
 	rm -rf zrs dist

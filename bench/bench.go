@@ -27,11 +27,16 @@ const (
 type Bench struct {
 	Python *driver.Python
 	ZRS    string // path of the zrs program
+	Opener string // path of a program that runs [OpenMain] if its first argument is [OpenArg]
 	Dir    string // for replicas, removed after each measurement; on the datasets' disk
 }
 
-// scratch makes a directory for one measurement.
+// scratch makes a directory for one measurement. What was written before is on
+// disk then, so that no measurement pays for another.
 func (b *Bench) scratch() (dir string, remove func(), err error) {
+	if err := syncDisk(b.Dir); err != nil {
+		return "", nil, err
+	}
 	dir, err = os.MkdirTemp(b.Dir, "run-")
 	return dir, func() { os.RemoveAll(dir) }, err
 }

@@ -1,19 +1,44 @@
 package bench
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"zrs/interop/driver"
 )
 
-// TestMeasurements carries out each measurement once on little data, of zc.zrs
-// and ZODB, so that they work when they are wanted.
+// TestMain lets the test program open data files, as zrsbench does.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == OpenArg {
+		if err := OpenMain(context.Background(), os.Args[2], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// TestMeasurements carries out each measurement once on little data, so that
+// they work when they are wanted.
 func TestMeasurements(t *testing.T) {
 	python, err := driver.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &Bench{Python: python, Dir: t.TempDir()}
+	zrs := filepath.Join(t.TempDir(), "zrs")
+	if out, err := exec.Command("go", "build", "-o", zrs, "zrs/cmd/zrs").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	opener, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Bench{Python: python, ZRS: zrs, Opener: opener, Dir: t.TempDir()}
 	tiny, err := Generate(b.Dir, Tiny, 0.005)
 	if err != nil {
 		t.Fatal(err)
@@ -23,9 +48,12 @@ func TestMeasurements(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, measure := range map[string]func() (*Result, error){
-		"catch-up":       func() (*Result, error) { return b.CatchUp(t.Context(), ZCZRS, ZCZRS, tiny) },
-		"catch-up-blobs": func() (*Result, error) { return b.CatchUp(t.Context(), ZCZRS, ZCZRS, blobs) },
-		"open":           func() (*Result, error) { return b.Open(t.Context(), tiny) },
+		"catch-up":        func() (*Result, error) { return b.CatchUp(t.Context(), ZCZRS, ZCZRS, tiny) },
+		"catch-up-blobs":  func() (*Result, error) { return b.CatchUp(t.Context(), ZCZRS, ZCZRS, blobs) },
+		"catch-up-zrs":    func() (*Result, error) { return b.CatchUp(t.Context(), ZRS, ZRS, blobs) },
+		"catch-up-server": func() (*Result, error) { return b.CatchUp(t.Context(), ZRS, ZRSServer, tiny) },
+		"open":            func() (*Result, error) { return b.Open(t.Context(), ZODB, tiny) },
+		"open-zrs":        func() (*Result, error) { return b.Open(t.Context(), ZRS, tiny) },
 		"commit-to-visible": func() (*Result, error) {
 			return b.CommitToVisible(t.Context(), ZCZRS, ZCZRS, Load{Clients: 1, Commits: 20, Size: 100})
 		},
@@ -45,8 +73,19 @@ func TestMeasurements(t *testing.T) {
 			}
 		})
 	}
+	t.Run("stuck-secondaries", func(t *testing.T) {
+		for _, primary := range []string{ZCZRS, ZRS} {
+			r, err := b.Stuck(t.Context(), primary, 2, tiny)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if used := r.Processes["primary"]; used.RSS < 1<<20 || used.PeakRSS < used.RSS {
+				t.Errorf("%s used %+v, want more memory", primary, used)
+			}
+		}
+	})
 	limits, err := b.Limits(blobs)
-	if err != nil || len(limits) != 4 {
+	if err != nil || len(limits) != 7 {
 		t.Errorf("Limits() = %v, %v", limits, err)
 	}
 }

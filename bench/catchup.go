@@ -2,7 +2,12 @@ package bench
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
+	iofs "io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
@@ -15,7 +20,13 @@ import (
 //
 // A zc.zrs secondary is measured from the moment it starts to connect until its
 // last TID is the primary's; it has started, and opened its file, before. zrs is
-// measured as a user runs it: "zrs catchup" from start to end.
+// measured as a user runs it, with its start: "zrs catchup" until it ends, and
+// [ZRSServer], which is "zrs serve-secondary", until the last transaction is in
+// its file.
+//
+// Then it measures how long what the secondary left in the kernel's hands takes
+// to reach the disk: "unsynced". That is not part of the catch-up, but a crash
+// before it would lose what the secondary has said to have.
 func (b *Bench) CatchUp(ctx context.Context, primary, secondary string, f *Files) (*Result, error) {
 	dir, remove, err := b.scratch()
 	if err != nil {
@@ -41,14 +52,20 @@ func (b *Bench) CatchUp(ctx context.Context, primary, secondary string, f *Files
 	if f.Blobs != "" {
 		blobs = filepath.Join(dir, "replica-blobs")
 	}
-	catchUp := b.catchUpZCZRS
-	if secondary == ZRS {
-		catchUp = b.catchUpZRS
-	}
-	seconds, used, err := catchUp(ctx, server.address, f.LastTID, replica, blobs)
+	catchUp := map[string]catchUpFunc{
+		ZCZRS:     b.catchUpZCZRS,
+		ZRS:       b.catchUpZRS,
+		ZRSServer: b.catchUpServer,
+	}[secondary]
+	seconds, used, err := catchUp(ctx, server.address, f, replica, blobs)
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
+	if err := syncDisk(dir); err != nil {
+		return nil, err
+	}
+	unsynced := time.Since(began).Seconds()
 	after, err := UsageOf(server.pid)
 	if err != nil {
 		return nil, err
@@ -74,13 +91,20 @@ func (b *Bench) CatchUp(ctx context.Context, primary, secondary string, f *Files
 		Transactions: f.Transactions,
 		Records:      f.Records,
 		Processes:    map[string]*Usage{"primary": after, "secondary": used},
+		Extra:        map[string]float64{"unsynced": unsynced},
 	}, nil
 }
 
 // catchUpLimit bounds the time of one catch-up.
 const catchUpLimit = 30 * time.Minute
 
-func (b *Bench) catchUpZCZRS(ctx context.Context, address, tid, data, blobs string) (seconds float64, used *Usage, err error) {
+// ZRSServer is the kind of a secondary that goes on to follow its primary.
+const ZRSServer = "zrs-server"
+
+// A catchUpFunc has a new secondary get everything of f from an address.
+type catchUpFunc func(ctx context.Context, address string, f *Files, data, blobs string) (seconds float64, used *Usage, err error)
+
+func (b *Bench) catchUpZCZRS(ctx context.Context, address string, f *Files, data, blobs string) (seconds float64, used *Usage, err error) {
 	p, err := b.Python.Start(ctx, driver.Legacy, nil, "secondary.py", storageArgs(data, blobs)...)
 	if err != nil {
 		return 0, nil, err
@@ -91,7 +115,7 @@ func (b *Bench) catchUpZCZRS(ctx context.Context, address, tid, data, blobs stri
 		return 0, nil, err
 	}
 	var result struct{ Seconds float64 }
-	args := driver.Args{"source": address, "tid": tid, "timeout": catchUpLimit.Seconds()}
+	args := driver.Args{"source": address, "tid": f.LastTID, "timeout": catchUpLimit.Seconds()}
 	if err := p.Do(ctx, "catch_up", args, &result); err != nil {
 		return 0, nil, err
 	}
@@ -103,7 +127,7 @@ func (b *Bench) catchUpZCZRS(ctx context.Context, address, tid, data, blobs stri
 	return result.Seconds, used, nil
 }
 
-func (b *Bench) catchUpZRS(ctx context.Context, address, _, data, blobs string) (seconds float64, used *Usage, err error) {
+func (b *Bench) catchUpZRS(ctx context.Context, address string, _ *Files, data, blobs string) (seconds float64, used *Usage, err error) {
 	ctx, cancel := context.WithTimeout(ctx, catchUpLimit)
 	defer cancel()
 	args := append([]string{"catchup", "--quiet"}, storageArgs(address, blobs)...)
@@ -115,4 +139,65 @@ func (b *Bench) catchUpZRS(ctx context.Context, address, _, data, blobs string) 
 		return 0, nil, fmt.Errorf("zrs catchup: %w\n%s", err, out)
 	}
 	return took.Seconds(), usageAtEnd(cmd.ProcessState), nil
+}
+
+func (b *Bench) catchUpServer(ctx context.Context, address string, f *Files, data, blobs string) (seconds float64, used *Usage, err error) {
+	ctx, cancel := context.WithTimeout(ctx, catchUpLimit)
+	defer cancel()
+	began := time.Now()
+	s, err := b.secondary(ctx, ZRS, address, data, blobs)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer s.stop()
+	for {
+		ok, err := endsWith(data, f)
+		if err != nil {
+			return 0, nil, err
+		}
+		if ok {
+			break
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return 0, nil, fmt.Errorf("zrs serve-secondary: %w", context.Cause(ctx))
+		}
+	}
+	took := time.Since(began)
+	used, err = UsageOf(s.pid)
+	return took.Seconds(), used, err
+}
+
+// endsWith tells whether the data file at path is as long as that of f, and its
+// last transaction is finished.
+func endsWith(path string, f *Files) (bool, error) {
+	data, err := os.Open(path)
+	if errors.Is(err, iofs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer data.Close()
+	var length [8]byte
+	if _, err := data.ReadAt(length[:], f.DataBytes-8); err != nil {
+		return false, ignoreEOF(err)
+	}
+	start := f.DataBytes - 8 - int64(binary.BigEndian.Uint64(length[:]))
+	if start < int64(len(magic)) {
+		return false, nil
+	}
+	var header [txnHeaderSize]byte
+	if _, err := data.ReadAt(header[:], start); err != nil {
+		return false, ignoreEOF(err)
+	}
+	return header[16] == ' ' && fmt.Sprintf("%x", header[:8]) == f.LastTID, nil
+}
+
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }

@@ -19,23 +19,34 @@ type Dataset struct {
 	blobs bool
 }
 
+// Numbers at scale 1 and sizes of blobs.
+const (
+	smallBlobs, smallBlob = 1024, 1 << 20
+	largeBlobs, largeBlob = 10, 100 << 20
+)
+
 // The datasets, with their sizes at scale 1.
 var (
 	// Records is 1 GB of records of about 1 kB, 20 a transaction, in a
 	// quarter of a million objects that are all reachable from the root.
 	Records = Dataset{Name: "records", make: makeRecords}
+	// Quarter is a quarter of Records: what needs as much memory for either
+	// needs no more for larger ones.
+	Quarter = Dataset{Name: "records-quarter", make: func(w *storageWriter, dir string, scale float64) error {
+		return makeRecords(w, dir, scale/4)
+	}}
 	// Tiny is 100 000 transactions of one record of some 100 bytes.
 	Tiny = Dataset{Name: "tiny", make: makeTiny}
 	// SmallBlobs is 1 GiB of blobs of 1 MiB, one a transaction.
 	SmallBlobs = Dataset{Name: "small-blobs", blobs: true, make: func(w *storageWriter, dir string, scale float64) error {
-		return makeBlobs(w, dir, scaled(1024, scale), 1<<20)
+		return makeBlobs(w, dir, scaled(smallBlobs, scale), smallBlob)
 	}}
 	// LargeBlobs is 1 GiB of blobs of 100 MiB.
 	LargeBlobs = Dataset{Name: "large-blobs", blobs: true, make: func(w *storageWriter, dir string, scale float64) error {
-		return makeBlobs(w, dir, scaled(10, scale), 100<<20)
+		return makeBlobs(w, dir, scaled(largeBlobs, scale), largeBlob)
 	}}
 
-	Datasets = []Dataset{Records, Tiny, SmallBlobs, LargeBlobs}
+	Datasets = []Dataset{Records, Quarter, Tiny, SmallBlobs, LargeBlobs}
 )
 
 // Files are those of a generated dataset.

@@ -7,12 +7,16 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Limits measures how fast the machine can do what replication can't avoid, each
 // alone: the protocol's MD5, reading the file, writing it out to disk, sending
-// it over the loopback interface.
+// it over the loopback interface; how fast files of the blobs' sizes get to disk,
+// and how long a small commit takes to.
 func (b *Bench) Limits(f *Files) ([]*Result, error) {
 	steps := []struct {
 		name string
@@ -36,16 +40,101 @@ func (b *Bench) Limits(f *Files) ([]*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		results = append(results, &Result{
-			Schema:  schema,
-			Name:    "limit",
-			Subject: step.name,
-			Dataset: f.Dataset,
-			Seconds: took.Seconds(),
-			Bytes:   f.DataBytes,
+		results = append(results, limit(step.name, f.Dataset, took, f.DataBytes))
+	}
+	for _, s := range []struct {
+		dataset Dataset
+		n, size int
+	}{
+		{SmallBlobs, scaled(smallBlobs, f.Scale), smallBlob},
+		{LargeBlobs, scaled(largeBlobs, f.Scale), largeBlob},
+	} {
+		took, err := b.writeFiles(s.n, s.size)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, limit("write", s.dataset.Name, took, int64(s.n*s.size)))
+	}
+	sync, err := b.syncs()
+	return append(results, sync), err
+}
+
+func limit(subject, dataset string, took time.Duration, bytes int64) *Result {
+	return &Result{
+		Schema:  schema,
+		Name:    "limit",
+		Subject: subject,
+		Dataset: dataset,
+		Seconds: took.Seconds(),
+		Bytes:   bytes,
+	}
+}
+
+// atOnce is how many files writeFiles has in hand, enough to keep a disk busy.
+const atOnce = 8
+
+// writeFiles returns how long it takes to write n files of a size and to sync
+// each.
+func (b *Bench) writeFiles(n, size int) (time.Duration, error) {
+	dir, remove, err := b.scratch()
+	if err != nil {
+		return 0, err
+	}
+	defer remove()
+	block := newRandom(4).bytes(1 << 20)
+	began := time.Now()
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for i := range n {
+		g.Go(func() error {
+			f, err := os.Create(filepath.Join(dir, strconv.Itoa(i)))
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			for range size / len(block) {
+				if _, err := f.Write(block); err != nil {
+					return err
+				}
+			}
+			return f.Sync()
 		})
 	}
-	return results, nil
+	err = g.Wait()
+	return time.Since(began), err
+}
+
+// syncs measures how long it takes to append a small transaction to a file and
+// to sync that, many times: the least that a durable commit can take.
+func (b *Bench) syncs() (*Result, error) {
+	const times, size = 1000, 500
+	dir, remove, err := b.scratch()
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	f, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	txn := newRandom(5).bytes(size)
+	var delays []time.Duration
+	began := time.Now()
+	for range times {
+		start := time.Now()
+		if _, err := f.Write(txn); err != nil {
+			return nil, err
+		}
+		if err := datasync(f); err != nil {
+			return nil, err
+		}
+		delays = append(delays, time.Since(start))
+	}
+	r := limit("sync", "", time.Since(began), times*size)
+	r.Transactions = times
+	r.Latency = newLatency(delays)
+	return r, nil
 }
 
 // onlyWriter hides what would let io.Copy take a short cut.

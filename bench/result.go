@@ -26,8 +26,9 @@ type Result struct {
 
 // A Usage is what a process has used so far.
 type Usage struct {
-	PeakRSS int64   `json:"peak_rss"` // bytes
-	CPU     float64 `json:"cpu"`      // seconds, user and system
+	RSS     int64   `json:"rss,omitempty"` // bytes, unless the process has ended
+	PeakRSS int64   `json:"peak_rss"`      // bytes
+	CPU     float64 `json:"cpu"`           // seconds, user and system
 }
 
 // Latency is the distribution of a delay, in seconds.
@@ -58,7 +59,10 @@ type Machine struct {
 	Arch   string `json:"arch"`
 	CPUs   int    `json:"cpus"`
 	CPU    string `json:"cpu,omitempty"`
+	Memory int64  `json:"memory,omitempty"` // bytes
 	Go     string `json:"go"`
+	// Load is the load average of the minute before: what else ran.
+	Load float64 `json:"load"`
 }
 
 // ThisMachine describes the machine that it runs on.
@@ -70,7 +74,9 @@ func ThisMachine() Machine {
 		Arch:   runtime.GOARCH,
 		CPUs:   runtime.NumCPU(),
 		CPU:    cpuModel(),
+		Memory: totalMemory(),
 		Go:     runtime.Version(),
+		Load:   loadAverage(),
 	}
 }
 

@@ -20,16 +20,7 @@ func UsageOf(pid int) (*Usage, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &Usage{}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			if err != nil {
-				return nil, err
-			}
-			u.PeakRSS = kb << 10
-		}
-	}
+	u := &Usage{RSS: sizeField(status, "VmRSS"), PeakRSS: sizeField(status, "VmHWM")}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return nil, err
@@ -54,6 +45,32 @@ func usageAtEnd(p *os.ProcessState) *Usage {
 		u.PeakRSS = r.Maxrss << 10 // in kilobytes
 	}
 	return u
+}
+
+// sizeField finds a line such as "VmRSS:	 1234 kB" and returns the bytes, 0 if
+// there is none.
+func sizeField(text []byte, name string) int64 {
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			var kb int64
+			fmt.Sscan(rest, &kb)
+			return kb << 10
+		}
+	}
+	return 0
+}
+
+// totalMemory returns the size of the machine's memory, 0 if it is not known.
+func totalMemory() int64 {
+	b, _ := os.ReadFile("/proc/meminfo")
+	return sizeField(b, "MemTotal")
+}
+
+// loadAverage returns that of the last minute, 0 if it is not known.
+func loadAverage() (load float64) {
+	b, _ := os.ReadFile("/proc/loadavg")
+	fmt.Sscan(string(b), &load)
+	return load
 }
 
 // cpuModel returns the processor's name, "" if it is not known.

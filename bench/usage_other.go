@@ -13,3 +13,7 @@ func UsageOf(int) (*Usage, error) { return nil, errors.ErrUnsupported }
 func usageAtEnd(*os.ProcessState) *Usage { return nil }
 
 func cpuModel() string { return "" }
+
+func totalMemory() int64 { return 0 }
+
+func loadAverage() float64 { return 0 }

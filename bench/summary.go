@@ -1,0 +1,357 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Row of the summary compares zrs with what it replaces.
+type Row struct {
+	What     string
+	Old, New string // of zc.zrs or ZODB, and of zrs
+	Ratio    string
+	Target   string
+	Met      bool
+	Note     string // which limit stops it, and how near that is
+}
+
+// Summary compares what was measured, one row for each line of the targets. The
+// rows that nothing was measured for are missing. Of repeated measurements it
+// takes the median.
+func Summary(results []*Result) []Row {
+	s := summary{}
+	for _, r := range results {
+		key := resultKey{r.Name, r.Subject, r.Dataset}
+		s[key] = append(s[key], r)
+	}
+	var rows []Row
+	for _, row := range []*Row{
+		s.seed("seed, 1 GB of 1 kB records", Records, 10),
+		s.seed("seed, 100 000 tiny transactions", Tiny, 20),
+		s.server(Records),
+		s.mixed(ZRS, ZCZRS, Records),
+		s.mixed(ZRS, ZCZRS, Tiny),
+		s.mixed(ZCZRS, ZRS, Records),
+		s.mixed(ZCZRS, ZRS, Tiny),
+		s.blobs("blobs of 1 MiB, 1 GiB", SmallBlobs),
+		s.blobs("blobs of 100 MiB, 1 GiB", LargeBlobs),
+		s.latency("paced", "p50", 1),
+		s.latency("paced", "p99", 5),
+		s.latency("back-to-back", "p50", 1),
+		s.latency("back-to-back", "p99", 5),
+		s.latency("four-clients", "p50", 1),
+		s.latency("four-clients", "p99", 5),
+		s.open("open without index, 1 GB", Records),
+		s.open("open without index, tiny", Tiny),
+		s.memory("memory, 10 stuck secondaries", "stuck-secondaries", "", "primary"),
+		s.flat("the same, flat in size", "stuck-secondaries", ZRS, "primary"),
+		s.memory("memory, secondary in seed", "catch-up", "-", "secondary"),
+		s.flat("the same, flat in size", "catch-up", ZRS+"-"+ZRS, "secondary"),
+	} {
+		if row != nil {
+			rows = append(rows, *row)
+		}
+	}
+	return rows
+}
+
+type resultKey struct{ name, subject, dataset string }
+
+// A summary holds results that compare.
+type summary map[resultKey][]*Result
+
+// median returns the median of a figure of repeated results; ok is false if
+// there are none.
+func (s summary) median(key resultKey, figure func(*Result) float64) (v float64, ok bool) {
+	var all []float64
+	for _, r := range s[key] {
+		all = append(all, figure(r))
+	}
+	if len(all) == 0 {
+		return 0, false
+	}
+	slices.Sort(all)
+	n := len(all)
+	return (all[(n-1)/2] + all[n/2]) / 2, true
+}
+
+// both returns the same figure of two subjects; ok is false if one is missing.
+func (s summary) both(name, older, newer, dataset string, figure func(*Result) float64) (o, n float64, ok bool) {
+	o, okOld := s.median(resultKey{name, older, dataset}, figure)
+	n, okNew := s.median(resultKey{name, newer, dataset}, figure)
+	return o, n, okOld && okNew
+}
+
+func seconds(r *Result) float64 { return r.Seconds }
+
+// rate is in bytes a second.
+func rate(r *Result) float64 { return float64(r.Bytes) / r.Seconds }
+
+func (s summary) seed(what string, d Dataset, target float64) *Row {
+	o, n, ok := s.both("catch-up", ZCZRS+"-"+ZCZRS, ZRS+"-"+ZRS, d.Name, seconds)
+	if !ok {
+		return nil
+	}
+	row := faster(what, o, n, target)
+	row.Note = s.limits(d, n) + s.cpu(ZRS+"-"+ZRS, d)
+	return row
+}
+
+// server shows that a server is no slower than the command that the other rows
+// are about.
+func (s summary) server(d Dataset) *Row {
+	o, n, ok := s.both("catch-up", ZCZRS+"-"+ZCZRS, ZRS+"-"+ZRSServer, d.Name, seconds)
+	if !ok {
+		return nil
+	}
+	row := faster("the same, zrs serve-secondary", o, n, 10)
+	row.Note = s.limits(d, n) + s.cpu(ZRS+"-"+ZRSServer, d)
+	return row
+}
+
+// faster is a row of two times, the second of which should be the shorter one.
+func faster(what string, o, n, target float64) *Row {
+	return &Row{
+		What:   what,
+		Old:    duration(o),
+		New:    duration(n),
+		Ratio:  fmt.Sprintf("%.1f", o/n),
+		Target: fmt.Sprintf("≥ %g", target),
+		Met:    o/n >= target,
+	}
+}
+
+// mixed is about zrs at one end and zc.zrs at the other, which should be what
+// takes the time. At least four fifths of it must be the Python end's CPU time
+// or, at a secondary, its syncs, one for each transaction.
+func (s summary) mixed(primary, secondary string, d Dataset) *Row {
+	o, n, ok := s.both("catch-up", ZCZRS+"-"+ZCZRS, primary+"-"+secondary, d.Name, seconds)
+	if !ok {
+		return nil
+	}
+	role := "primary"
+	if secondary == ZCZRS {
+		role = "secondary"
+	}
+	key := resultKey{"catch-up", primary + "-" + secondary, d.Name}
+	share, _ := s.median(key, func(r *Result) float64 { return r.Processes[role].CPU / r.Seconds })
+	row := faster(fmt.Sprintf("%s to %s, %s", primary, secondary, d.Name), o, n, 0)
+	row.Note = fmt.Sprintf("CPU of the Python end: %.0f %% of the time", 100*share)
+	if sync, ok := s.median(syncKey, p50); ok && role == "secondary" {
+		txns, _ := s.median(key, func(r *Result) float64 { return float64(r.Transactions) })
+		syncs := txns * sync / n
+		row.Note += fmt.Sprintf(", its syncs: about %.0f %%", 100*min(syncs, 1))
+		share += syncs
+	}
+	row.Target, row.Met = "Python ≥ 80 %", share >= limitShare
+	return row
+}
+
+// limitShare is how near to a limit of the machine one has to get where the
+// limit is what keeps one from the target.
+const limitShare = 0.8
+
+func (s summary) blobs(what string, d Dataset) *Row {
+	o, n, ok := s.both("catch-up", ZCZRS+"-"+ZCZRS, ZRS+"-"+ZRS, d.Name, seconds)
+	if !ok {
+		return nil
+	}
+	row := faster(what, o, n, 2)
+	row.Target = "≥ 2, 80 % of limit"
+	if limit, name, ok := s.slowest(d.Name); ok {
+		reached, _ := s.median(resultKey{"catch-up", ZRS + "-" + ZRS, d.Name}, rate)
+		row.Met = row.Met && reached >= limitShare*limit
+		row.Note = fmt.Sprintf("%.0f %% of the limit, %s (%.0f MB/s)", 100*reached/limit, name, limit/1e6)
+	}
+	row.Note += s.cpu(ZRS+"-"+ZRS, d)
+	unsynced := func(r *Result) float64 { return r.Seconds + r.Extra["unsynced"] }
+	if o, n, ok := s.both("catch-up", ZCZRS+"-"+ZCZRS, ZRS+"-"+ZRS, d.Name, unsynced); ok {
+		row.Note += fmt.Sprintf("; until on disk %s and %s, ratio %.1f", duration(o), duration(n), o/n)
+	}
+	return row
+}
+
+// slowest returns the lower of the limits of checksumming and writing.
+func (s summary) slowest(written string) (limit float64, name string, ok bool) {
+	md5, ok := s.median(resultKey{"limit", "md5", Records.Name}, rate)
+	if !ok {
+		return 0, "", false
+	}
+	write, ok := s.median(resultKey{"limit", "write", written}, rate)
+	if ok && write < md5 {
+		return write, "write", true
+	}
+	return md5, "MD5", ok
+}
+
+// limits tells how near to the lower limit a time comes.
+func (s summary) limits(d Dataset, took float64) string {
+	bytes, _ := s.median(resultKey{"catch-up", ZRS + "-" + ZRS, d.Name}, func(r *Result) float64 { return float64(r.Bytes) })
+	limit, name, ok := s.slowest(Records.Name)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%.0f MB/s, %.0f %% of %s (%.0f MB/s)", bytes/took/1e6, 100*bytes/took/limit, name, limit/1e6)
+}
+
+// cpu tells how many processors both ends of a catch-up kept busy.
+func (s summary) cpu(subject string, d Dataset) string {
+	cpus, ok := s.median(resultKey{"catch-up", subject, d.Name}, func(r *Result) float64 {
+		return (r.Processes["primary"].CPU + r.Processes["secondary"].CPU) / r.Seconds
+	})
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("; %.1f processors busy", cpus)
+}
+
+var syncKey = resultKey{"limit", "sync", ""}
+
+func p50(r *Result) float64 { return r.Latency.P50 }
+func p99(r *Result) float64 { return r.Latency.P99 }
+
+func (s summary) latency(load, percentile string, target float64) *Row {
+	figure := p50
+	if percentile == "p99" {
+		figure = p99
+	}
+	o, n, ok := s.both("commit-to-visible-"+load, ZCZRS+"-"+ZCZRS, ZRS+"-"+ZRS, "", figure)
+	if !ok {
+		return nil
+	}
+	row := faster(fmt.Sprintf("commit to visible, %s, %s", load, percentile), o, n, target)
+	if target == 1 {
+		row.Target, row.Met = "> 1", n < o
+	}
+	if sync, ok := s.median(syncKey, figure); ok {
+		row.Note = fmt.Sprintf("one sync alone: %s", duration(sync))
+	}
+	return row
+}
+
+func (s summary) open(what string, d Dataset) *Row {
+	o, n, ok := s.both("open-without-index", ZODB, ZRS, d.Name, seconds)
+	if !ok {
+		return nil
+	}
+	row := faster(what+" (ZODB)", o, n, 10)
+	reached, _ := s.median(resultKey{"open-without-index", ZRS, d.Name}, rate)
+	row.Note = fmt.Sprintf("%.0f MB/s", reached/1e6)
+	if read, ok := s.median(resultKey{"limit", "read", Records.Name}, rate); ok {
+		row.Note += fmt.Sprintf(", %.0f %% of reading alone (%.0f MB/s)", 100*reached/read, read/1e6)
+	}
+	return row
+}
+
+// memory compares the memory of one role. The subjects are pairs if there is a
+// separator.
+func (s summary) memory(what, name, separator, role string) *Row {
+	subject := func(kind string) string {
+		if separator == "" {
+			return kind
+		}
+		return kind + separator + kind
+	}
+	o, n, ok := s.both(name, subject(ZCZRS), subject(ZRS), Records.Name, peak(role))
+	if !ok {
+		return nil
+	}
+	row := &Row{
+		What:   what,
+		Old:    megabytes(o),
+		New:    megabytes(n),
+		Ratio:  fmt.Sprintf("%.1f", o/n),
+		Target: "> 1",
+		Met:    n < o,
+	}
+	resident := func(r *Result) float64 { return float64(r.Processes[role].RSS) }
+	if o, n, ok := s.both(name, subject(ZCZRS), subject(ZRS), Records.Name, resident); ok && o > 0 && n > 0 {
+		row.Note = fmt.Sprintf("in the end %s and %s", megabytes(o), megabytes(n))
+	}
+	return row
+}
+
+func peak(role string) func(*Result) float64 {
+	return func(r *Result) float64 { return float64(r.Processes[role].PeakRSS) }
+}
+
+// flat compares the memory of zrs for a quarter of the data with that for all.
+func (s summary) flat(what, name, subject, role string) *Row {
+	const most = 1.1
+	quarter, okQuarter := s.median(resultKey{name, subject, Quarter.Name}, peak(role))
+	whole, ok := s.median(resultKey{name, subject, Records.Name}, peak(role))
+	if !ok || !okQuarter {
+		return nil
+	}
+	return &Row{
+		What:   what,
+		Old:    "a quarter: " + megabytes(quarter),
+		New:    megabytes(whole),
+		Ratio:  fmt.Sprintf("%.2f", whole/quarter),
+		Target: fmt.Sprintf("≤ %g", most),
+		Met:    whole/quarter <= most,
+	}
+}
+
+// duration writes seconds with three digits.
+func duration(s float64) string {
+	if s < 1 {
+		return fmt.Sprintf("%.3g ms", s*1e3)
+	}
+	return fmt.Sprintf("%.3g s", s)
+}
+
+func megabytes(bytes float64) string { return fmt.Sprintf("%.1f MB", bytes/1e6) }
+
+// WriteSummary writes the summary as a table in Markdown, and below it the limits
+// of the machine that were measured in the same run.
+func WriteSummary(w io.Writer, m Machine, results []*Result) error {
+	table := [][]string{{"what", "zc.zrs", "zrs", "ratio", "target", "met", "by what it is limited"}, nil}
+	for _, r := range Summary(results) {
+		met := "no"
+		if r.Met {
+			met = "yes"
+		}
+		table = append(table, []string{r.What, r.Old, r.New, r.Ratio, r.Target, met, r.Note})
+	}
+	limits := [][]string{{"limit", "what is written", "rate", "p50", "p99"}, nil}
+	for _, r := range results {
+		if r.Name != "limit" {
+			continue
+		}
+		row := []string{r.Subject, r.Dataset, fmt.Sprintf("%.0f MB/s", rate(r)/1e6), "", ""}
+		if r.Latency != nil {
+			row = []string{r.Subject, "500 bytes", "", duration(r.Latency.P50), duration(r.Latency.P99)}
+		}
+		limits = append(limits, row)
+	}
+	_, err := fmt.Fprintf(w, "%d processors (%s), %.0f GB of memory, %s/%s, %s; load average before: %.2f\n\n%s\n%s",
+		m.CPUs, m.CPU, float64(m.Memory)/1e9, m.OS, m.Arch, m.Go, m.Load, aligned(table), aligned(limits))
+	return err
+}
+
+// aligned writes a Markdown table, with a line below its first row in place of
+// its second.
+func aligned(table [][]string) string {
+	widths := make([]int, len(table[0]))
+	for _, row := range table {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	for _, row := range table {
+		for i, width := range widths {
+			cell := strings.Repeat("-", width)
+			if row != nil {
+				cell = row[i] + strings.Repeat(" ", width-utf8.RuneCountInString(row[i]))
+			}
+			fmt.Fprintf(&b, "| %s ", cell)
+		}
+		b.WriteString("|\n")
+	}
+	return b.String()
+}

@@ -122,6 +122,16 @@ var matrixCases = []matrixCase{
 		zczrsToZRS:   {judge: extensionsDiffer},
 		zrsToZCZRS:   {judge: extensionsDiffer},
 	}),
+	extensionCase("protocol-1", map[pair]outcome{
+		zczrsToZCZRS: {judge: extensionsDiffer},
+		zczrsToZRS:   {judge: extensionsDiffer},
+		zrsToZCZRS:   {judge: extensionsDiffer},
+	}),
+	extensionCase("empty-dict", map[pair]outcome{
+		zczrsToZCZRS: {judge: extensionsDiffer},
+		zczrsToZRS:   {judge: extensionsDiffer},
+		zrsToZCZRS:   {judge: extensionsDiffer},
+	}),
 	extensionCase("garbage", map[pair]outcome{
 		zczrsToZCZRS: {judge: prefix, stuck: "UnpicklingError"},
 		zczrsToZRS:   {judge: prefix, stuck: "UnpicklingError"},
@@ -137,6 +147,15 @@ var matrixCases = []matrixCase{
 		name:   "metadata-not-utf8",
 		before: func(s *storage) { s.init(); s.raw(oddMetadata) },
 		live:   func(s *storage) { s.raw(oddMetadata); s.put("a", 1) },
+	},
+	{
+		// ZODB refuses it, and what comes after goes on.
+		name:   "metadata-too-long",
+		before: func(s *storage) { s.init() },
+		live: func(s *storage) {
+			s.refused("raw", raw{Sizes: []int{10}, User: bytes.Repeat([]byte("u"), 70_000)}.args(s.t))
+			s.put("a", 1)
+		},
 	},
 	{
 		name:   "large-record",

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 
 	"zrs/interop/driver"
@@ -34,6 +35,15 @@ func (p program) do(command string, args driver.Args, result any) {
 	p.t.Helper()
 	if err := p.Do(patiently(p.t), command, args, result); err != nil {
 		p.t.Fatal(err)
+	}
+}
+
+// refused carries out a command that must fail.
+func (p program) refused(command string, args driver.Args) {
+	p.t.Helper()
+	err := p.Do(patiently(p.t), command, args, nil)
+	if _, ok := errors.AsType[*driver.Error](err); !ok {
+		p.t.Fatalf("%s: error %v, want it to be refused", command, err)
 	}
 }
 

@@ -42,6 +42,8 @@ EXTENSIONS = {
     "protocol-2": pickle.dumps({"request_type": "form", "n": 7}, 2),
     # One object twice: zc.zrs writes it out twice.
     "shared": dumps({"first": TEXT, "second": TEXT, "both": [TEXT, TEXT]}, 3),
+    # A pickled empty dict: zc.zrs makes it nothing at all.
+    "empty-dict": dumps({}, 3),
     # No pickle at all: a zc.zrs primary stops there for ever.
     "garbage": b"\xde\xad\xbe\xef no pickle",
 }

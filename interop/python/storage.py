@@ -207,7 +207,11 @@ class Storage:
 
     def _begin(self, tid=None, status=" ", **meta):
         txn = metadata(**meta)
-        self.storage.tpc_begin(txn, tid and driver.rawid(tid), status)
+        try:
+            self.storage.tpc_begin(txn, tid and driver.rawid(tid), status)
+        except Exception:
+            self.storage.tpc_abort(txn)  # or the commit lock stays taken
+            raise
         if not hasattr(TransactionMetaData, "extension_bytes"):
             # ZODB before 5.6 knows no raw extension: put it where
             # BaseStorage.tpc_begin left the one that it pickled.

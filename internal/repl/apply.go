@@ -3,6 +3,7 @@ package repl
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"zrs/internal/fs"
 	"zrs/internal/pickle"
@@ -18,48 +19,52 @@ var ErrIncomplete = errors.New("finished, but blobs are missing")
 
 // apply appends a step of the stream to the data file.
 func (c *session) apply(e *event) error {
-	w, stats := c.s.Writer, &c.s.Stats
 	switch e.kind {
 	case eventBegin:
 		return c.begin(e.begin)
 	case eventRecord:
-		if c.hold {
-			c.check.superseded(e.record.OID)
-		}
-		stats.Records.Add(1)
-		if err := c.startBlob(e); err != nil {
-			return err
-		}
-		return w.Restore(fs.Restored{
-			OID: e.record.OID, TID: e.record.TID, Data: e.data, DataTxn: dataTxn(&e.record),
-		})
+		return c.record(e)
 	case eventBlock:
 		return c.block(e)
 	}
+	w, stats := c.s.Writer, &c.s.Stats
 	if err := w.Commit(); err != nil {
 		return err
 	}
-	stats.Transactions.Add(1)
-	stats.Bytes.Add(w.End() - c.size)
-	if c.hold && c.check.proven() {
-		return c.agreed()
+	count(&stats.Transactions, &c.unsure.transactions, 1)
+	count(&stats.Bytes, &c.unsure.bytes, w.End()-c.size)
+	if c.hold {
+		return nil
 	}
-	if _, n := w.Unsynced(); n > syncBytes && !c.hold {
+	c.unsure = counts{}
+	if _, n := w.Unsynced(); n > syncBytes {
 		return w.Sync()
 	}
 	return nil
 }
 
+// count adds n to what is shown, and to what may have to be taken back.
+func count(shown *atomic.Int64, unsure *int64, n int64) {
+	shown.Add(n)
+	*unsure += n
+}
+
 func (c *session) begin(b *wire.Begin) error {
 	c.size = c.s.Writer.End()
-	err := c.s.Writer.Begin(fs.TxnHeader{
+	return c.s.Writer.Begin(fs.TxnHeader{
 		TID: b.TID, Status: fs.Status(b.Status),
 		User: b.User, Description: b.Description, Extension: b.Extension,
 	})
-	if errors.Is(err, fs.ErrTIDOrder) {
-		return fmt.Errorf("%w: what %s sends is out of order: %w", ErrProtocol, c.source, err)
+}
+
+func (c *session) record(e *event) error {
+	count(&c.s.Stats.Records, &c.unsure.records, 1)
+	if err := c.startBlob(e); err != nil {
+		return err
 	}
-	return err
+	return c.s.Writer.Restore(fs.Restored{
+		OID: e.record.OID, TID: e.record.TID, Data: e.data, DataTxn: dataTxn(&e.record),
+	})
 }
 
 func dataTxn(s *wire.Store) fs.TID {
@@ -72,15 +77,18 @@ func dataTxn(s *wire.Store) fs.TID {
 // startBlob begins the blob of a record that has one. A blob of no blocks is an
 // empty file: zc.zrs primaries send empty blobs so.
 func (c *session) startBlob(e *event) error {
-	if !e.blob {
-		if pickle.IsBlobRecord(e.data) {
-			c.s.Stats.BlobsMissing.Add(1)
-			c.logger.Warn("the source sent a blob's record without the blob", "oid", e.record.OID, "tid", e.record.TID)
-		}
+	switch {
+	case !e.blob && pickle.IsBlobRecord(e.data):
+		count(&c.s.Stats.BlobsMissing, &c.unsure.blobsMissing, 1)
+		c.logger.Warn("the source sent a blob's record without the blob", "oid", e.record.OID, "tid", e.record.TID)
 		return nil
-	}
-	if c.s.Blobs == nil {
+	case !e.blob:
+		return nil
+	case c.s.Blobs == nil:
 		return ErrBlobDirNeeded
+	case e.record.TID != c.tid:
+		// Its file would take the place of an older one.
+		return fmt.Errorf("%w: transaction %s has a blob of transaction %s", ErrProtocol, c.tid, e.record.TID)
 	}
 	blob, err := c.s.Writer.CreateBlob(e.record.OID, e.record.TID)
 	if err != nil {
@@ -97,7 +105,7 @@ func (c *session) block(e *event) error {
 	if _, err := c.blob.Write(e.data); err != nil {
 		return err
 	}
-	c.s.Stats.BlobBytes.Add(int64(len(e.data)))
+	count(&c.s.Stats.BlobBytes, &c.unsure.blobBytes, int64(len(e.data)))
 	if e.last {
 		return c.endBlob()
 	}
@@ -105,6 +113,6 @@ func (c *session) block(e *event) error {
 }
 
 func (c *session) endBlob() error {
-	c.s.Stats.Blobs.Add(1)
+	count(&c.s.Stats.Blobs, &c.unsure.blobs, 1)
 	return c.blob.Commit()
 }

@@ -41,7 +41,8 @@ type encoder struct {
 }
 
 // transaction appends all frames of a transaction but the last, that of its C
-// message, to b. It returns errStream if it finds a blob.
+// message, to b. It returns errStream if it finds a blob, or large data that a
+// back pointer leads to.
 func (e *encoder) transaction(b []byte, c *fs.Cursor, txn *fs.Txn) ([]byte, error) {
 	b = e.begin(b, txn)
 	for {
@@ -55,6 +56,9 @@ func (e *encoder) transaction(b []byte, c *fs.Cursor, txn *fs.Txn) ([]byte, erro
 		found, err := c.Resolve()
 		if err != nil {
 			return b, err
+		}
+		if found.Length > chunkSize {
+			return b, errStream
 		}
 		data, err := e.recordData(c, rec, found)
 		if err != nil {

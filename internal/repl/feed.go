@@ -19,6 +19,11 @@ const (
 
 	// feedSize bounds the encoded chunks that are kept for other secondaries.
 	feedSize = 8 << 20
+
+	// maxSums is for how many different digests a chunk keeps its checksums. Of
+	// tiny transactions they take a third as much as the chunk itself, and a
+	// connection can begin with any digest that its peer likes.
+	maxSums = 8
 )
 
 // A feed encodes the transactions of a log for all secondaries. Those that read
@@ -46,7 +51,7 @@ type chunk struct {
 	err     error
 
 	mu   sync.Mutex
-	sums map[[16]byte]*checksums
+	sums map[[16]byte]*checksums // maxSums at most
 }
 
 // checksums are what a chunk's checksums come to for a connection whose running
@@ -162,7 +167,9 @@ func (ch *chunk) checksums(d *wire.Digest) *checksums {
 		if ch.sums == nil {
 			ch.sums = make(map[[16]byte]*checksums)
 		}
-		ch.sums[key] = s
+		if len(ch.sums) < maxSums {
+			ch.sums[key] = s
+		}
 	}
 	ch.mu.Unlock()
 	s.once.Do(func() { s.compute(ch, d.Clone()) })

@@ -3,75 +3,23 @@ package repl
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
-	"strings"
 
 	"zrs/internal/fs"
+	"zrs/internal/wire"
 )
-
-// How the histories of a secondary and its source can fail to fit.
-var (
-	// ErrDiverged is matched by a [DivergedError].
-	ErrDiverged = errors.New("histories have diverged")
-
-	// ErrPackedPast is returned when the source was packed past our end, and
-	// what it still has does not prove that nothing differs but what the pack
-	// removed.
-	ErrPackedPast = errors.New("the source was packed past our last transaction")
-
-	// ErrAhead is returned when we have all that the source has, and more.
-	ErrAhead = errors.New("we are ahead of the source")
-)
-
-// A DivergedError says where two histories part. It matches [ErrDiverged].
-type DivergedError struct {
-	Path   string
-	Source string
-	Common fs.TID // last transaction of both, 0: none
-	Detail string // what was found first
-
-	OnlyHere  int       // transactions after Common that only we have
-	First     []OnlyTxn // some of them, the first ones
-	OnlyThere int       // transactions up to our last that only the source has
-}
-
-// An OnlyTxn is a transaction that one side lacks.
-type OnlyTxn struct {
-	TID         fs.TID
-	User        string
-	Description string
-}
-
-// Error tells the last common transaction, what only this side has, and what
-// was found.
-func (e *DivergedError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %v", e.Path, ErrDiverged)
-	if e.Common == 0 {
-		fmt.Fprintf(&b, ": no transaction in common with %s", e.Source)
-	} else {
-		fmt.Fprintf(&b, " after %s (%s)", e.Common, e.Common.Time().Format("2006-01-02 15:04:05Z"))
-	}
-	if e.OnlyHere > 0 {
-		fmt.Fprintf(&b, ": %d transactions here are unknown to %s", e.OnlyHere, e.Source)
-	}
-	if e.OnlyThere > 0 {
-		fmt.Fprintf(&b, ": %d transactions of %s are missing here", e.OnlyThere, e.Source)
-	}
-	return b.String() + ": " + e.Detail
-}
-
-// Is makes every DivergedError match [ErrDiverged].
-func (e *DivergedError) Is(target error) bool { return target == ErrDiverged }
-
-// errWiden says that the part of the history that was asked for does not start
-// with a transaction that both sides have: more is needed.
-var errWiden = errors.New("no common transaction in what was compared")
 
 // A history compares what a source sends of the time up to our last transaction
-// with what we have. The rules, and why they suffice, are in docs/protocol.md.
+// with what we have. The rules, and why they suffice, are in docs/protocol.md;
+// in brief, both sides' transactions are passed in the order of their TIDs.
+//
+//   - One that both have must have equal texts and records. Where a pack has
+//     been, on either side, records may be missing on that side.
+//   - One that only one side has must have been packed away on the other. A
+//     pack leaves its mark there, the status 'p' on a neighbour.
+//   - An object whose current revision here is missing there is a suspect: a
+//     pack takes a revision away only if there is a later one, which must then
+//     come after our last transaction, or if the object is garbage.
 type history struct {
 	log    *fs.Log
 	idx    *fs.Index
@@ -79,52 +27,80 @@ type history struct {
 	logger *slog.Logger
 	source string
 
-	ours *fs.Cursor // after the start
-	cur  *fs.Txn    // our next transaction, nil after the last
-	last fs.TID     // our last
-	from fs.TID     // the start
+	full  bool  // everything is compared, and nothing is concluded from parts
+	room  int64 // bytes of blobs that may still come before the comparison is left
+	whole bool  // our last transaction is not left
 
-	lastOurs, lastTheirs fs.Status // of the transactions passed, 0: none
-	common               fs.TID    // last transaction of both
-	matched              int
-	onlyThere            int
-	problem              string // what is different and no pack explains
-	differs              bool   // the problem is inside a common transaction
-	packed               bool   // a transaction or record of ours was packed away there
+	ours *fs.Cursor
+	from fs.TID  // where the comparison started
+	last fs.TID  // our last transaction
+	cur  *fs.Txn // our next transaction, nil after the last
 
-	// suspects are the objects whose current revision we have from a
-	// transaction that the source lacks. If a pack took it away, each either
-	// was changed again, by a transaction that is yet to come, or is garbage.
-	suspects map[fs.OID]struct{}
+	// The statuses of the last transaction passed of either side: where
+	// neighbours of a gap are looked for on the left.
+	lastOurs, lastTheirs fs.Status
+
+	theirs  int    // transactions of the source passed
+	matched int    // those that are in both
+	common  fs.TID // the last of these
+	apart   apart
+	problem string // what is different and no pack explains, "" if nothing
+
+	packed       bool // something of ours was packed away there
+	blobsMissing int
+
+	suspects oidSet
+	seen     oidSet // objects of ours of which the source has a record; of a full comparison
 
 	txn  txnCheck
 	blob blobCheck
 }
 
-// txnCheck is the state inside a transaction of the source.
-type txnCheck struct {
-	common bool
-	exact  bool // neither side was packed here: the records must be the same
+// apart counts what only one side has after the last transaction of both.
+type apart struct {
+	here  int
+	first []OnlyTxn // of ours
+	there int
 }
 
-// blobCheck is a blob that is being compared.
-type blobCheck struct {
-	file *os.File // ours, nil if it is missing
-	oid  fs.OID
-	tid  fs.TID
-}
+const (
+	// noTxn stands for the status of a transaction that is not there: before
+	// the first one and after the last one.
+	noTxn fs.Status = 0
 
-// newHistory prepares to compare all after from.
-func newHistory(log *fs.Log, idx *fs.Index, blobs *fs.BlobDir, from fs.TID, source string, logger *slog.Logger) (*history, error) {
-	c, err := log.After(from)
+	// unknownTxn stands for the status of the source's transaction before the
+	// part that was asked for.
+	unknownTxn fs.Status = 0xff
+)
+
+// newHistory prepares to compare all that s has after at with a source's. The
+// last transaction is to be compared to its end if whole is set.
+func newHistory(s *Secondary, source string, logger *slog.Logger, at start, whole bool) (*history, error) {
+	h := &history{
+		log: s.Log, idx: s.Index, blobs: s.Blobs, logger: logger, source: source,
+		full: s.CheckHistory == CheckFull, room: blobBudget, whole: whole,
+		from: at.tid, last: s.Log.Tip().TID, lastTheirs: unknownTxn,
+	}
+	switch {
+	case at.matched > 0:
+		h.matched, h.common, h.lastTheirs, h.blobsMissing = at.matched, at.tid, at.theirs, at.blobsMissing
+	case at.tid == 0:
+		h.lastTheirs = noTxn
+	}
+	before := at.tid
+	if before > 0 {
+		before-- // the status of the transaction itself is wanted too
+	}
+	c, err := s.Log.After(before)
 	if err != nil && !errors.Is(err, fs.ErrTIDUnknown) {
 		return nil, err
 	}
-	h := &history{
-		log: log, idx: idx, blobs: blobs, logger: logger, source: source,
-		ours: c, from: from, last: log.Tip().TID, suspects: make(map[fs.OID]struct{}),
+	h.ours = c
+	err = h.advance()
+	if err == nil && h.cur != nil && h.cur.TID == at.tid {
+		err = h.advance()
 	}
-	if err := h.advance(); err != nil {
+	if err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -151,285 +127,211 @@ func (h *history) advance() error {
 	return err
 }
 
-// begin takes a transaction of the source that is not later than our last.
-func (h *history) begin(e *event) error {
-	b := e.begin
-	if first := h.matched == 0 && h.lastTheirs == 0; first && h.from != 0 && (h.cur == nil || h.cur.TID != b.TID) {
+// explained reports whether a pack explains that a side lacks transactions
+// between two of its own, by the statuses of these. What a pack keeps it marks,
+// so a gap that it left has a mark before it, or behind it where the pack went
+// further.
+func explained(before, behind fs.Status) bool {
+	return before == fs.StatusPacked || behind == fs.StatusPacked
+}
+
+// differ notes the first difference that nothing explains. Before anything is
+// known to be in both, that takes more history to judge.
+func (h *history) differ(format string, args ...any) error {
+	if h.undecided() {
 		return errWiden
 	}
-	for h.cur != nil && h.cur.TID < b.TID {
-		if err := h.onlyHere(fs.Status(b.Status)); err != nil {
-			return err
-		}
-	}
-	h.txn = txnCheck{}
-	if h.cur == nil || h.cur.TID > b.TID {
-		h.onlyThere++
-		if h.lastOurs != fs.StatusPacked && (h.cur == nil || h.cur.Status != fs.StatusPacked) {
-			h.differ(fmt.Sprintf("transaction %s of the source is missing here, and no pack explains that", b.TID))
-		}
-	} else {
-		h.txn.common = true
-		h.txn.exact = h.cur.Status != fs.StatusPacked && fs.Status(b.Status) != fs.StatusPacked
-		// Extensions are pickled anew by zc.zrs: they prove nothing.
-		if string(h.cur.User) != string(b.User) || string(h.cur.Description) != string(b.Description) {
-			h.differ(fmt.Sprintf("transaction %s has another user or description there", b.TID))
-		}
-	}
-	h.lastTheirs = fs.Status(b.Status)
-	return nil
-}
-
-// differ notes the first difference that can't be explained.
-func (h *history) differ(detail string) {
 	if h.problem == "" {
-		h.problem = detail
-		h.differs = h.txn.common
-	}
-}
-
-// onlyHere takes a transaction of ours that the source lacks. The status of its
-// next one is that of the transaction around the gap, 0 if there is none.
-func (h *history) onlyHere(next fs.Status) error {
-	h.txn = txnCheck{}
-	if h.lastTheirs != fs.StatusPacked && next != fs.StatusPacked {
-		h.differ(fmt.Sprintf("transaction %s here is unknown there, and no pack explains that", h.cur.TID))
-	} else {
-		h.packed = true
-	}
-	for {
-		rec, err := h.ours.NextRecord()
-		if isEnd(err) {
-			return h.advance()
-		}
-		if err == nil {
-			err = h.suspect(rec)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// suspect notes a record of ours that the source lacks, if it is current.
-func (h *history) suspect(rec *fs.Record) error {
-	h.packed = true
-	if off, ok := h.idx.Get(rec.OID); !ok || off != rec.Offset {
-		return nil
-	}
-	found, err := h.ours.Resolve()
-	if err == nil && !found.Gone {
-		h.suspects[rec.OID] = struct{}{}
-	}
-	return err
-}
-
-// record takes a record of the source.
-func (h *history) record(e *event) error {
-	if e.blob {
-		if err := h.openBlob(e); err != nil {
-			return err
-		}
-	}
-	if !h.txn.common {
-		// The source has it and we don't. If a pack of ours took it away, what
-		// we have of the object is later.
-		if off, ok := h.idx.Get(e.record.OID); ok {
-			return h.checkNewer(e, off)
-		}
-		return nil
-	}
-	for {
-		rec, err := h.ours.NextRecord()
-		if isEnd(err) {
-			if h.txn.exact {
-				h.differ(fmt.Sprintf("transaction %s: the record of object %s is missing here", h.cur.TID, e.record.OID))
-			}
-			return nil // packed away here: what else is in it can't be told any more
-		}
-		if err != nil {
-			return err
-		}
-		if rec.OID == e.record.OID {
-			return h.compare(rec, e)
-		}
-		if h.txn.exact {
-			h.differ(fmt.Sprintf("transaction %s: a record is of object %s here, of %s there", h.cur.TID, rec.OID, e.record.OID))
-			return nil
-		}
-		if err := h.suspect(rec); err != nil {
-			return err
-		}
-	}
-}
-
-func (h *history) checkNewer(e *event, off int64) error {
-	current, err := h.log.RecordAt(off)
-	if err == nil && current.TID < e.record.TID {
-		h.differ(fmt.Sprintf("object %s was changed by transaction %s there, which is missing here", e.record.OID, e.record.TID))
-	}
-	return err
-}
-
-// compare compares the data of a record that both have.
-func (h *history) compare(rec *fs.Record, e *event) error {
-	found, err := h.ours.Resolve()
-	if err != nil {
-		return err
-	}
-	same := found.Gone == (len(e.data) == 0) && found.Length == int64(len(e.data)) && rec.TID == e.record.TID
-	if same && !found.Gone {
-		same, err = h.ours.DataIs(found, e.data)
-	}
-	if err == nil && !same {
-		h.differ(fmt.Sprintf("transaction %s: the data of object %s differs", h.cur.TID, rec.OID))
-	}
-	return err
-}
-
-func (h *history) openBlob(e *event) error {
-	h.closeBlob()
-	h.blob = blobCheck{oid: e.record.OID, tid: e.record.TID}
-	if h.blobs == nil || !h.txn.common {
-		return nil
-	}
-	f, err := h.blobs.Open(e.record.OID, e.record.TID)
-	if errors.Is(err, fs.ErrNoBlob) {
-		h.logger.Warn("blob is missing here", "oid", e.record.OID, "tid", e.record.TID)
-		return nil
-	}
-	h.blob.file = f
-	return err
-}
-
-func (h *history) closeBlob() {
-	if h.blob.file != nil {
-		h.blob.file.Close()
-		h.blob.file = nil
-	}
-}
-
-// block takes a block of a blob.
-func (h *history) block(e *event) error {
-	if h.blob.file == nil {
-		return nil
-	}
-	ours := make([]byte, len(e.data))
-	_, err := io.ReadFull(h.blob.file, ours)
-	same := err == nil && string(ours) == string(e.data)
-	if same && e.last {
-		n, _ := h.blob.file.Read(make([]byte, 1))
-		same = n == 0
-	}
-	if !same {
-		h.differ(fmt.Sprintf("transaction %s: the blob of object %s differs", h.blob.tid, h.blob.oid))
-	}
-	if e.last || !same {
-		h.closeBlob()
+		h.problem = fmt.Sprintf(format, args...)
 	}
 	return nil
+}
+
+// undecided reports whether nothing that both have was found, and there is more
+// to look at.
+func (h *history) undecided() bool { return h.matched == 0 && h.from != 0 }
+
+// begin takes a transaction of the source that is not later than our last.
+func (h *history) begin(b *wire.Begin) error {
+	status := fs.Status(b.Status)
+	for h.cur != nil && h.cur.TID < b.TID {
+		if err := h.onlyHere(status); err != nil {
+			return err
+		}
+	}
+	var err error
+	if h.cur == nil || h.cur.TID > b.TID {
+		h.txn = txnCheck{}
+		err = h.onlyThere(b.TID)
+	} else {
+		err = h.both(b)
+	}
+	h.theirs++
+	h.lastTheirs = status
+	return err
+}
+
+// both takes a transaction that both have.
+func (h *history) both(b *wire.Begin) error {
+	h.txn = txnCheck{
+		common:       true,
+		oursPacked:   h.cur.Status == fs.StatusPacked,
+		theirsPacked: fs.Status(b.Status) == fs.StatusPacked,
+	}
+	if h.problem != "" {
+		return nil
+	}
+	// Extensions are pickled anew by zc.zrs: they prove nothing.
+	if string(h.cur.User) != string(b.User) || string(h.cur.Description) != string(b.Description) {
+		return h.differ("transaction %s has another user or description there", b.TID)
+	}
+	return h.nextRecord()
+}
+
+// onlyThere takes a transaction of the source that we lack.
+func (h *history) onlyThere(tid fs.TID) error {
+	h.apart.there++
+	behind := noTxn
+	if h.cur != nil {
+		behind = h.cur.Status
+	}
+	if explained(h.lastOurs, behind) {
+		return nil
+	}
+	return h.differ("transaction %s of the source is missing here, and no pack explains that", tid)
+}
+
+// onlyHere takes our next transaction, which the source lacks. Behind the gap
+// it has one with the given status.
+func (h *history) onlyHere(behind fs.Status) error {
+	h.countHere()
+	switch {
+	case explained(h.lastTheirs, behind):
+		h.packed = true
+		if err := h.suspectAll(); err != nil {
+			return err
+		}
+	case h.lastTheirs == unknownTxn:
+		return errWiden
+	default:
+		err := h.differ("transaction %s here is unknown there, and no pack explains that", h.cur.TID)
+		if err != nil {
+			return err
+		}
+	}
+	return h.advance()
+}
+
+// countHere counts our next transaction as one that the source lacks.
+func (h *history) countHere() {
+	h.apart.here++
+	if len(h.apart.first) < maxListed {
+		h.apart.first = append(h.apart.first, OnlyTxn{h.cur.TID, string(h.cur.User), string(h.cur.Description)})
+	}
 }
 
 // commit ends a transaction of the source. It reports whether it was our last:
 // then all is compared.
 func (h *history) commit() (done bool, err error) {
+	h.closeBlob()
 	if !h.txn.common {
 		return false, nil
 	}
-	tid := h.cur.TID
-	for {
-		rec, err := h.ours.NextRecord()
-		if isEnd(err) {
-			break
-		}
-		if err == nil {
-			if h.txn.exact {
-				h.differ(fmt.Sprintf("transaction %s: the record of object %s is missing there", tid, rec.OID))
-			}
-			err = h.suspect(rec)
-		}
-		if err != nil {
+	if h.problem == "" {
+		if err := h.endRecords(); err != nil {
 			return false, err
 		}
 	}
 	if h.problem == "" {
-		h.common = tid
-		h.matched++
+		h.match()
 	}
-	return tid == h.last, h.advance()
+	done = h.cur.TID == h.last
+	return done, h.advance()
 }
 
-// end takes the end of what there is to compare: the source's next transaction
-// is later than our last, and has the given status; or the source has no more,
-// with status 0. It returns nil if the histories agree, but for suspects.
+// match notes that our next transaction is in both histories. What was before
+// it then is, too, or was before a pack: histories that have parted do not meet
+// again. A full comparison does not rely on that.
+func (h *history) match() {
+	h.matched++
+	h.common = h.cur.TID
+	h.apart = apart{}
+	if !h.full {
+		h.suspects = oidSet{}
+	}
+}
+
+// end takes the end of what there is to compare. The source's next transaction
+// is later than our last and has the given status; noTxn says that it has no
+// more. It returns nil if the histories agree, but for suspects.
 func (h *history) end(next fs.Status) error {
 	ahead := 0
-	for h.cur != nil {
-		if next == 0 && h.lastTheirs != fs.StatusPacked && h.problem == "" && h.matched > 0 {
-			ahead++
-			if err := h.advance(); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := h.onlyHere(next); err != nil {
+	for ; h.cur != nil; ahead++ {
+		if err := h.left(next); err != nil {
 			return err
 		}
 	}
+	if h.full {
+		h.dropGarbage()
+	}
 	switch {
-	case h.problem != "" && h.matched == 0 && h.from != 0:
+	case h.undecided():
 		return errWiden
 	case h.problem != "":
 		return h.diverged()
-	case ahead > 0:
-		return fmt.Errorf("%s: %w: %s ends at %s, we have %d transactions more", h.log.Path(), ErrAhead, h.source, h.common, ahead)
-	case h.matched == 0 && len(h.suspects) > 0:
+	case h.matched == 0 && h.theirs == 0 && next == noTxn:
+		return fmt.Errorf("%s: %w: %s has no transactions", h.log.Path(), ErrAhead, h.source)
+	case h.matched == 0:
 		return fmt.Errorf("%s: %w: %s has no transaction in common with us", h.log.Path(), ErrPackedPast, h.source)
+	case next == noTxn && ahead > 0 && (h.lastTheirs != fs.StatusPacked || !h.proven()):
+		return fmt.Errorf("%s: %w: %s ends at %s, we have %s", h.log.Path(), ErrAhead, h.source, h.common, countTxns(ahead, "more", "more"))
 	}
 	return nil
+}
+
+// left takes one of our transactions that are left when the source has passed
+// our last one. Where the source just ends, before that and unpacked, it has
+// not got so far.
+func (h *history) left(next fs.Status) error {
+	if next == noTxn && h.lastTheirs != fs.StatusPacked {
+		h.countHere()
+		return h.advance()
+	}
+	return h.onlyHere(next)
+}
+
+// dropGarbage takes the suspects of which the source has no record at all from
+// the list: there they are garbage, if they are not changed again later on.
+func (h *history) dropGarbage() {
+	for oid := range h.suspects.all() {
+		if !h.seen.has(oid) {
+			h.suspects.remove(oid)
+		}
+	}
 }
 
 // superseded takes a record that comes after our last transaction.
-func (h *history) superseded(oid fs.OID) { delete(h.suspects, oid) }
+func (h *history) superseded(oid fs.OID) { h.suspects.remove(oid) }
 
 // proven reports whether all that the source lacks is explained.
-func (h *history) proven() bool { return len(h.suspects) == 0 }
+func (h *history) proven() bool { return h.suspects.n == 0 }
 
 // unproven is the error for suspects that remain after all that was packed.
 func (h *history) unproven() error {
-	for oid := range h.suspects {
-		return fmt.Errorf("%s: %w: it has no record of what we have of %d objects, such as %s, and nothing it has explains why; "+
-			"they may be garbage, or the histories may have diverged", h.log.Path(), ErrPackedPast, len(h.suspects), oid)
+	why := "they may be garbage there, or the histories may have diverged"
+	if h.full {
+		why = "it has older ones, which a pack does not leave in place of ours"
+	}
+	for oid := range h.suspects.all() {
+		return fmt.Errorf("%s: %w: %s unknown to %s after %s, and it lacks the current revisions of %d objects, such as %s; %s",
+			h.log.Path(), ErrPackedPast, countTxns(h.apart.here, "here is", "here are"), h.source, h.common, h.suspects.n, oid, why)
 	}
 	return nil
 }
 
-// maxListed is how many transactions a DivergedError lists.
-const maxListed = 10
-
 func (h *history) diverged() error {
-	e := &DivergedError{
-		Path: h.log.Path(), Source: h.source, Common: h.common,
-		Detail: h.problem, OnlyThere: h.onlyThere,
-	}
-	if h.differs {
-		return e // the transaction is in both, so none is only here
-	}
-	c, err := h.log.After(h.common)
-	if err != nil {
-		return errors.Join(e, err)
-	}
-	defer c.Close()
-	for {
-		txn, err := c.Next()
-		if isEnd(err) {
-			return e
-		}
-		if err != nil {
-			return errors.Join(e, err)
-		}
-		if e.OnlyHere++; len(e.First) < maxListed {
-			e.First = append(e.First, OnlyTxn{txn.TID, string(txn.User), string(txn.Description)})
-		}
+	return &DivergedError{
+		Path: h.log.Path(), Source: h.source, Common: h.common, Detail: h.problem,
+		OnlyHere: h.apart.here, First: h.apart.first, OnlyThere: h.apart.there,
 	}
 }

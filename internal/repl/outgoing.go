@@ -39,7 +39,11 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 	unblock := context.AfterFunc(ctx, func() { s.conn.Close() })
 	defer unblock()
 
-	if err := s.handshake(); err != nil {
+	switch err := s.handshake(); {
+	case errors.Is(err, io.EOF): // a monitor, perhaps
+		s.logger.Debug("connection was closed before a word")
+		return
+	case err != nil:
 		s.logger.Error("refused a connection: it does not speak the replication protocol", "err", err)
 		return
 	}
@@ -59,12 +63,21 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 		s.logger.Info("secondary disconnected", "transactions", s.sent, "reason", context.Cause(ctx).Error())
 	default:
 		s.logger.Error("stopped serving a secondary", "transactions", s.sent, "err", err)
-		if s.p.failed != nil {
-			s.p.failed(err)
-		}
+		s.tell(err)
 		s.conn.Close()
 	}
 	listening.Wait()
+}
+
+// tell hands on an error that is about what is served, not about the connection
+// or the secondary.
+func (s *outgoing) tell(err error) {
+	switch {
+	case s.p.failed == nil, isClosed(err), errors.Is(err, net.ErrClosed):
+	case errors.Is(err, fs.ErrTIDUnknown), errors.Is(err, fs.ErrTIDTooHigh):
+	default:
+		s.p.failed(err)
+	}
 }
 
 // handshake reads what a secondary starts with.
@@ -73,6 +86,9 @@ func (s *outgoing) handshake() error {
 		return err
 	}
 	protocol, err := readHandshake(s.conn)
+	if errors.Is(err, io.EOF) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("protocol name: %w", err)
 	}
@@ -104,7 +120,9 @@ func readHandshake(r io.Reader) ([]byte, error) {
 		return nil, err
 	}
 	payload := make([]byte, n)
-	_, err = io.ReadFull(r, payload)
+	if _, err = io.ReadFull(r, payload); errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
 	return payload, err
 }
 
@@ -134,8 +152,8 @@ func (s *outgoing) listen(finish func()) error {
 	return errGone
 }
 
-// send sends transactions until ctx is done, or until there is no more to send
-// after following is done.
+// send sends transactions until ctx is done, or, after following is done, until
+// all is sent that there was by then.
 func (s *outgoing) send(ctx, following context.Context) error {
 	if err := s.p.Log.WaitReady(ctx); err != nil {
 		return err
@@ -156,7 +174,14 @@ func (s *outgoing) send(ctx, following context.Context) error {
 	s.digest = wire.NewDigest(s.start)
 	s.encoder = encoder{blobs: s.p.Blobs, missing: s.p.MissingBlob, logger: s.logger, onBlob: func() { s.p.missingBlobs.Add(1) }}
 	caughtUp := false
+	end := fs.MaxTID // of what is to be sent
 	for {
+		if following.Err() != nil && end == fs.MaxTID {
+			end = s.p.Log.Tip().TID
+		}
+		if c.LastTID() >= end {
+			return context.Cause(ctx)
+		}
 		ch, err := s.feed.next(ctx, c, &s.encoder)
 		switch {
 		case isEnd(err):
@@ -167,11 +192,8 @@ func (s *outgoing) send(ctx, following context.Context) error {
 			if err := c.Wait(following); err != nil && following.Err() == nil {
 				return err
 			}
-			if ctx.Err() != nil {
+			if ctx.Err() != nil || !c.More() && following.Err() != nil {
 				return context.Cause(ctx)
-			}
-			if following.Err() != nil && !c.More() {
-				return nil
 			}
 		case errors.Is(err, errStream):
 			if err := s.stream(c); err != nil {
@@ -197,22 +219,29 @@ func (s *outgoing) sendChunk(ch *chunk) error {
 		buffers = append(buffers, ch.frames[at:end], sums.commits[i])
 		at = end
 	}
-	if err := s.conn.SetWriteDeadline(time.Now().Add(s.p.WriteTimeout)); err != nil {
+	if err := s.write(buffers); err != nil {
 		return err
-	}
-	if _, err := buffers.WriteTo(s.conn); err != nil {
-		return s.writeError(err)
 	}
 	s.sent += int64(len(ch.commits))
 	return nil
 }
 
-func (s *outgoing) writeError(err error) error {
-	var e net.Error
-	if errors.As(err, &e) && e.Timeout() {
-		return fmt.Errorf("the secondary has read nothing for %s: %w", s.p.WriteTimeout, err)
+// write sends b. It takes as long as the secondary takes to read, if it reads.
+func (s *outgoing) write(b net.Buffers) error {
+	for {
+		if err := s.conn.SetWriteDeadline(time.Now().Add(s.p.WriteTimeout)); err != nil {
+			return err
+		}
+		n, err := b.WriteTo(s.conn)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return err
+		case n == 0:
+			return fmt.Errorf("the secondary has read nothing for %s: %w", s.p.WriteTimeout, err)
+		}
 	}
-	return err
 }
 
 // closeGently ends the stream and lets the secondary hang up first: closing
@@ -356,13 +385,7 @@ func (s *outgoing) flushIfFull() error {
 }
 
 func (s *outgoing) flush() error {
-	if err := s.conn.SetWriteDeadline(time.Now().Add(s.p.WriteTimeout)); err != nil {
-		return err
-	}
-	_, err := s.conn.Write(s.buf)
+	err := s.write(net.Buffers{s.buf})
 	s.buf = s.buf[:0]
-	if err != nil {
-		return s.writeError(err)
-	}
-	return nil
+	return err
 }

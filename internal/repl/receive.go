@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unsafe"
+
+	"golang.org/x/sync/semaphore"
 
 	"zrs/internal/fs"
 	"zrs/internal/wire"
@@ -42,7 +45,11 @@ type event struct {
 // A batch is a run of events and the bytes they came in.
 type batch struct {
 	buf    []byte
+	parsed int // bytes of it that were cut into frames
+	held   int // bytes that belong to events
+	need   int // bytes that it takes to complete the next frame, if it does not fit
 	events []event
+	weight int64 // what it counts for in what is under way
 	err    error // how the stream ended, after the events
 }
 
@@ -52,6 +59,10 @@ const (
 
 	// batchesAhead is how many batches may wait between two steps.
 	batchesAhead = 16
+
+	// maxAhead is how many bytes may be under way between reading and applying,
+	// events included. A batch that is larger travels alone.
+	maxAhead = 16 << 20
 )
 
 // ErrProtocol is returned when what a peer sends is not the replication
@@ -157,103 +168,104 @@ type receiver struct {
 	r     io.Reader
 	split splitter
 	free  chan []byte // buffers to use again
+	ahead *semaphore.Weighted
 }
 
 func newReceiver(r io.Reader) *receiver {
-	return &receiver{r: r, free: make(chan []byte, 2*batchesAhead)}
+	return &receiver{r: r, free: make(chan []byte, 2*batchesAhead), ahead: semaphore.NewWeighted(maxAhead)}
 }
 
 // run sends batches to out until the stream ends or ctx is done. The last batch
 // has the reason in err: io.EOF if it ended between two transactions.
 func (r *receiver) run(ctx context.Context, out chan<- *batch) {
 	b := &batch{buf: r.buffer()}
-	parsed, held := 0, 0 // bytes cut into frames, and those that complete events
-	for {
+	for ctx.Err() == nil {
 		n, err := r.r.Read(b.buf[len(b.buf):cap(b.buf)])
 		b.buf = b.buf[:len(b.buf)+n]
-		if parseErr := r.parse(b, &parsed, &held); parseErr != nil {
+		if parseErr := r.parse(b); parseErr != nil {
 			err = parseErr
 		}
 		if err != nil {
-			b.err = r.endOf(err, len(b.buf) > parsed)
+			b.err = r.endOf(err, len(b.buf) > b.parsed)
 			select {
 			case out <- b:
 			case <-ctx.Done():
 			}
 			return
 		}
-		full := len(b.buf) == cap(b.buf)
-		if len(b.events) == 0 {
-			if full {
-				b = r.larger(b, held)
-				parsed -= held
-				held = 0
-			}
-			continue
+		switch {
+		case len(b.events) > 0 && r.handOn(ctx, out, b):
+			b = r.moved(b, batchSize)
+		case len(b.buf) == cap(b.buf):
+			b = r.larger(b)
 		}
-		select {
-		case out <- b:
-		case <-ctx.Done():
-			return
-		}
-		b = r.following(b, held)
-		parsed -= held
-		held = 0
 	}
 }
 
-// parse cuts what was read into events. Bytes up to held belong to events.
-func (r *receiver) parse(b *batch, parsed, held *int) error {
-	for len(b.buf)-*parsed >= wire.FrameHeaderSize {
-		n, err := wire.FrameSize(b.buf[*parsed:], r.split.limit())
+// handOn sends b to out, when it is its turn, and reports whether it did.
+func (r *receiver) handOn(ctx context.Context, out chan<- *batch, b *batch) bool {
+	b.weight = min(int64(cap(b.buf))+int64(cap(b.events))*int64(unsafe.Sizeof(event{})), maxAhead)
+	if r.ahead.Acquire(ctx, b.weight) != nil {
+		return false
+	}
+	select {
+	case out <- b:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// parse cuts what was read into events.
+func (r *receiver) parse(b *batch) error {
+	b.need = 0
+	for len(b.buf)-b.parsed >= wire.FrameHeaderSize {
+		n, err := wire.FrameSize(b.buf[b.parsed:], r.split.limit())
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrProtocol, err)
 		}
-		end := *parsed + wire.FrameHeaderSize + n
+		end := b.parsed + wire.FrameHeaderSize + n
 		if end > len(b.buf) {
+			b.need = end - b.held
 			return nil
 		}
-		e, ok, err := r.split.frame(b.buf[*parsed+wire.FrameHeaderSize : end : end])
+		e, ok, err := r.split.frame(b.buf[b.parsed+wire.FrameHeaderSize : end : end])
 		if err != nil {
 			return err
 		}
-		*parsed = end
+		b.parsed = end
 		if ok {
 			b.events = append(b.events, e)
-			*held = end
+			b.held = end
 		}
 	}
 	return nil
 }
 
-// following returns the batch after b, with the bytes of b that no event has.
-func (r *receiver) following(b *batch, held int) *batch {
-	return r.moved(b.buf[held:], batchSize)
-}
-
-// larger returns a batch with twice the room, for a frame that does not fit. It
-// grows as bytes arrive, whatever length a frame announces.
-func (r *receiver) larger(b *batch, held int) *batch {
-	next := r.moved(b.buf[held:], 2*cap(b.buf))
-	r.recycle(b)
+// larger returns a batch with more room, for a frame that does not fit. It grows
+// as bytes arrive, whatever length a frame announces.
+func (r *receiver) larger(b *batch) *batch {
+	next := r.moved(b, min(2*cap(b.buf), max(b.need, batchSize)))
+	r.reuse(b.buf)
 	return next
 }
 
-// moved returns a batch that starts with rest. A message whose data is awaited
-// moves with it.
-func (r *receiver) moved(rest []byte, size int) *batch {
-	var buf []byte
+// moved returns the batch after b, with the bytes of b that no event has. A
+// message whose data is awaited moves with them.
+func (r *receiver) moved(b *batch, size int) *batch {
+	rest := b.buf[b.held:]
+	next := &batch{parsed: b.parsed - b.held}
 	if size <= batchSize && len(rest) <= batchSize/2 {
-		buf = r.buffer()
+		next.buf = r.buffer()
 	} else {
-		buf = make([]byte, 0, max(size, 2*len(rest)))
+		next.buf = make([]byte, 0, max(size, len(rest)+wire.FrameHeaderSize))
 	}
-	buf = append(buf, rest...)
-	if r.split.awaited == awaitData && r.split.pending.frames[0] != nil {
+	next.buf = append(next.buf, rest...)
+	if r.split.awaited == awaitData {
 		n := len(r.split.pending.frames[0])
-		r.split.pending.frames[0] = buf[wire.FrameHeaderSize : wire.FrameHeaderSize+n : wire.FrameHeaderSize+n]
+		r.split.pending.frames[0] = next.buf[wire.FrameHeaderSize : wire.FrameHeaderSize+n : wire.FrameHeaderSize+n]
 	}
-	return &batch{buf: buf}
+	return next
 }
 
 func (r *receiver) buffer() []byte {
@@ -265,13 +277,18 @@ func (r *receiver) buffer() []byte {
 	}
 }
 
-// recycle takes back the buffer of a batch whose events are done with.
+// recycle takes back a batch whose events are done with.
 func (r *receiver) recycle(b *batch) {
-	if cap(b.buf) != batchSize {
+	r.ahead.Release(b.weight)
+	r.reuse(b.buf)
+}
+
+func (r *receiver) reuse(buf []byte) {
+	if cap(buf) != batchSize {
 		return
 	}
 	select {
-	case r.free <- b.buf:
+	case r.free <- buf:
 	default:
 	}
 }

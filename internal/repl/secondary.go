@@ -88,7 +88,9 @@ type Secondary struct {
 	Logger *slog.Logger // never nil
 	Stats  Stats
 
-	good atomic.Bool // the connection had what we could use
+	silence time.Duration // see defaultSilence
+	good    atomic.Bool   // the connection had what we could use
+	counted bool          // a comparison is in Stats
 }
 
 // Use makes s write with w.
@@ -105,9 +107,18 @@ func (s *Secondary) setDefaults() {
 	set(&s.Timeout, DefaultTimeout)
 	set(&s.ReconnectDelay, DefaultReconnectDelay)
 	set(&s.ReconnectMax, DefaultReconnectMax)
+	set(&s.silence, defaultSilence)
 }
 
-func (s *Secondary) verified() { s.good.Store(true) }
+// compared counts what was found equal, once: later comparisons are about what
+// we have from there.
+func (s *Secondary) compared(h *history) {
+	if !s.counted {
+		s.counted = true
+		s.Stats.Compared.Store(int64(h.matched))
+		s.Stats.BlobsMissing.Add(int64(h.blobsMissing))
+	}
+}
 
 // Run replicates until ctx is done, and returns nil then. It returns before
 // that only when a person has to act: [ErrDiverged], [ErrPackedPast], or
@@ -219,6 +230,18 @@ func (s *Secondary) Catchup(ctx context.Context, until fs.TID, dry bool) error {
 // transactions are being committed all the time.
 const maxRounds = 4
 
+// session connects to a source and replicates from it. That histories do not
+// fit is believed when it is found twice: a pack in the middle of a comparison
+// can look like that, and so can bytes that were altered on the way.
+func (s *Secondary) session(ctx context.Context, src Source, goal goal) error {
+	err := s.settle(ctx, src, goal)
+	if errors.Is(err, ErrDiverged) || errors.Is(err, ErrPackedPast) {
+		s.Logger.Warn("histories do not fit, comparing them again to be sure", "source", src.Name, "err", err)
+		err = s.settle(ctx, src, goal)
+	}
+	return err
+}
+
 const (
 	// tailTxns and tailBytes are how much history is compared at first.
 	tailTxns  = 16
@@ -228,16 +251,26 @@ const (
 	widenBy = 16
 )
 
-// session connects to a source and replicates from it. If the part of the
-// history that is compared has no transaction in common with the source's, it
-// connects again with more.
-func (s *Secondary) session(ctx context.Context, src Source, goal goal) error {
+// settle connects to a source as often as it takes to compare the histories: if
+// the part that is compared has no transaction in common with the source's, once
+// more with more of it.
+func (s *Secondary) settle(ctx context.Context, src Source, goal goal) error {
 	for n, limit := tailTxns, int64(tailBytes); ; n, limit = n*widenBy, limit*widenBy {
 		from, err := s.start(n, limit)
 		if err != nil {
 			return err
 		}
-		err = s.attempt(ctx, src, from, goal)
+		err = s.attempt(ctx, src, start{tid: from}, goal)
+		if errors.Is(err, errSilent) {
+			// Our last transaction will show that it has begun.
+			if from, err = s.Log.Back(1, limit); err != nil {
+				return err
+			}
+			err = s.attempt(ctx, src, start{tid: from}, goal)
+		}
+		for left, ok := errors.AsType[*leftError](err); ok; left, ok = errors.AsType[*leftError](err) {
+			err = s.attempt(ctx, src, left.at, goal)
+		}
 		if src.failure != nil && (errors.Is(err, ErrHungUp) || errors.Is(err, ErrRefused)) {
 			if why := src.failure(); why != nil {
 				return why
@@ -250,7 +283,8 @@ func (s *Secondary) session(ctx context.Context, src Source, goal goal) error {
 	}
 }
 
-// start returns the TID after which a source is asked for transactions.
+// start returns the TID after which a source is asked for transactions, to get
+// n of ours again, or fewer if they take more than limit bytes.
 func (s *Secondary) start(n int, limit int64) (fs.TID, error) {
 	switch s.CheckHistory {
 	case CheckFull:
@@ -258,32 +292,99 @@ func (s *Secondary) start(n int, limit int64) (fs.TID, error) {
 	case CheckNone:
 		return s.Log.Tip().TID, nil
 	}
-	return s.Log.Back(n, limit)
+	from, err := s.Log.Back(n, limit)
+	if err == nil && n == tailTxns && s.Blobs != nil {
+		return s.lighter(from)
+	}
+	return from, err
 }
 
-// limited returns conn, slowed down if it has to be, and counted.
-func (s *Secondary) limited(ctx context.Context, conn net.Conn) io.Reader {
-	r := &meteredReader{ctx: ctx, r: conn, n: &s.Stats.Received}
+// lighter returns the TID of a transaction not before from, behind which there
+// are not more bytes of blobs than are worth comparing, or as few as possible.
+func (s *Secondary) lighter(from fs.TID) (fs.TID, error) {
+	c, err := s.Log.After(from)
+	if err != nil && !errors.Is(err, fs.ErrTIDUnknown) {
+		return 0, err
+	}
+	defer c.Close()
+	tids, sizes := []fs.TID{from}, []int64{0}
+	for {
+		txn, err := c.Next()
+		if isEnd(err) {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
+		tids = append(tids, txn.TID)
+		size, err := s.blobBytes(c)
+		if err != nil {
+			return 0, err
+		}
+		sizes = append(sizes, size)
+	}
+	i, sum := len(tids)-1, int64(0)
+	for ; i > 0; i-- {
+		if sum += sizes[i]; sum > blobBudget {
+			break
+		}
+	}
+	return tids[max(0, min(i, len(tids)-2))], nil
+}
+
+// blobBytes returns how large the blobs of the transaction are that c stands on.
+func (s *Secondary) blobBytes(c *fs.Cursor) (sum int64, err error) {
+	for {
+		rec, err := c.NextRecord()
+		if isEnd(err) {
+			return sum, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		found, err := c.Resolve()
+		if err != nil {
+			return 0, err
+		}
+		start, err := recordStart(c, found)
+		if err != nil {
+			return 0, err
+		}
+		if !mayBeBlob(start) {
+			continue
+		}
+		if fi, err := os.Stat(s.Blobs.Path(rec.OID, rec.TID)); err == nil {
+			sum += fi.Size()
+		}
+	}
+}
+
+// limited returns conn, slowed down if it has to be, and counted in received.
+func (s *Secondary) limited(ctx context.Context, conn net.Conn, received *atomic.Int64) io.Reader {
+	r := &meteredReader{ctx: ctx, r: conn, most: batchSize, counters: [2]*atomic.Int64{&s.Stats.Received, received}}
 	if s.LimitRate > 0 {
-		r.limit = rate.NewLimiter(rate.Limit(s.LimitRate), batchSize)
+		// A few reads a second at least, so that they tell that the source is
+		// alive.
+		r.most = int(max(1, min(s.LimitRate/4, batchSize)))
+		r.limit = rate.NewLimiter(rate.Limit(s.LimitRate), r.most)
 	}
 	return r
 }
 
 // A meteredReader counts what is read, and reads no faster than it may.
 type meteredReader struct {
-	ctx   context.Context //nolint:containedctx // of the connection whose reader this is
-	r     io.Reader
-	n     *atomic.Int64
-	limit *rate.Limiter
+	ctx      context.Context //nolint:containedctx // of the connection whose reader this is
+	r        io.Reader
+	most     int // bytes in one read
+	counters [2]*atomic.Int64
+	limit    *rate.Limiter // nil: none
 }
 
 func (m *meteredReader) Read(b []byte) (int, error) {
-	if m.limit != nil && len(b) > batchSize {
-		b = b[:batchSize]
+	n, err := m.r.Read(b[:min(len(b), m.most)])
+	for _, c := range m.counters {
+		c.Add(int64(n))
 	}
-	n, err := m.r.Read(b)
-	m.n.Add(int64(n))
 	if m.limit != nil && n > 0 {
 		if err := m.limit.WaitN(m.ctx, n); err != nil {
 			return n, fmt.Errorf("waiting for the rate limit: %w", err)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"zrs/internal/fs"
@@ -25,6 +26,10 @@ var ErrHungUp = errors.New("the source hung up")
 // errDone says that a session has got what it was to get.
 var errDone = errors.New("done")
 
+// errSilent says that a source that was asked for the end sent nothing. It may
+// have nothing, or it was asked before it had begun.
+var errSilent = fmt.Errorf("%w: it sent nothing", ErrHungUp)
+
 // A session is one connection to a source, from the handshake to its end.
 type session struct {
 	s      *Secondary
@@ -33,18 +38,22 @@ type session struct {
 	logger *slog.Logger
 	goal   goal
 
-	from  fs.TID
+	from  start
+	last  fs.TID   // our last transaction when the session began
 	check *history // nil once the histories are known to agree
 	hold  bool     // what was appended may have to be taken back
+	good  bool     // the source has sent what we can use
 
 	writing  sync.Mutex // of conn
 	finished bool       // the source was asked for the end
-	heard    time.Time  // when the last batch came
-	events   int64
+	received atomic.Int64
+	heard    int64 // received when we last looked
 
-	comparing bool // the transaction being received is compared, not appended
+	tid       fs.TID // of the source's last transaction
+	comparing bool   // that one is here already: it is compared, or passed over
 	blob      *fs.BlobWriter
-	size      int64 // of the data file at the last Begin
+	size      int64  // of the data file at the last Begin
+	unsure    counts // of what may be taken back
 
 	lastSync time.Time
 	syncTook time.Duration
@@ -58,18 +67,19 @@ type goal struct {
 }
 
 const (
-	// silence is how long a source may say nothing, while histories are
+	// defaultSilence is how long a source may say nothing, while histories are
 	// compared or its end is wanted, before it is asked to finish.
-	silence = 2 * time.Second
+	defaultSilence = 2 * time.Second
 
 	// syncBytes is how much is appended before it is made durable, even if
 	// more is waiting.
 	syncBytes = 64 << 20
 )
 
-// attempt runs a session that starts after from. It returns errDone, or
-// io.EOF if the source ended between two transactions, or what went wrong.
-func (s *Secondary) attempt(ctx context.Context, src Source, from fs.TID, goal goal) (err error) {
+// attempt runs a session that starts at from. It returns errDone, or io.EOF if
+// the source came to the end that it was asked for, or errSilent, or what went
+// wrong.
+func (s *Secondary) attempt(ctx context.Context, src Source, from start, goal goal) (err error) {
 	dialCtx, cancelDial := context.WithTimeout(ctx, s.Timeout)
 	conn, err := src.Dial(dialCtx)
 	cancelDial()
@@ -85,11 +95,14 @@ func (s *Secondary) attempt(ctx context.Context, src Source, from fs.TID, goal g
 	unblock := context.AfterFunc(ctx, func() { conn.Close() })
 	defer unblock()
 
-	c := &session{s: s, conn: conn, source: src.Name, logger: s.Logger.With("source", src.Name), goal: goal, from: from}
+	c := &session{
+		s: s, conn: conn, source: src.Name, logger: s.Logger.With("source", src.Name), goal: goal,
+		from: from, last: s.Log.Tip().TID, tid: from.tid,
+	}
+	defer c.close()
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	defer c.close()
 	if err := c.handshake(); err != nil {
 		return fmt.Errorf("%w: %w", ErrHungUp, err)
 	}
@@ -98,22 +111,27 @@ func (s *Secondary) attempt(ctx context.Context, src Source, from fs.TID, goal g
 	defer steps.Wait()
 	defer cancel(nil)
 	received, verified := make(chan *batch, batchesAhead), make(chan *batch, batchesAhead)
-	r := newReceiver(s.limited(ctx, conn))
+	r := newReceiver(s.limited(ctx, conn, &c.received))
 	steps.Go(func() { r.run(ctx, received) })
-	steps.Go(func() { verify(ctx, from, received, verified) })
+	steps.Go(func() { verify(ctx, from.tid, received, verified) })
 	steps.Go(func() { c.keepAlive(ctx) })
 	return c.run(ctx, r, verified)
 }
 
 // prepare makes ready what the session compares with.
 func (c *session) prepare() error {
-	last := c.s.Log.Tip().TID
-	if last == 0 || c.s.CheckHistory == CheckNone {
+	if c.last == 0 || c.s.CheckHistory == CheckNone {
 		return nil
 	}
-	h, err := newHistory(c.s.Log, c.s.Index, c.s.Blobs, c.from, c.source, c.logger)
+	h, err := newHistory(c.s, c.source, c.logger, c.from, c.goal.end)
+	if err != nil {
+		return err
+	}
 	c.check = h
-	return err
+	if c.from.tid == c.last { // a comparison was left at our last transaction
+		return c.agreed()
+	}
+	return nil
 }
 
 func (c *session) close() {
@@ -127,7 +145,7 @@ func (c *session) handshake() error {
 	if c.s.Blobs != nil {
 		protocol = wire.Protocol21
 	}
-	return c.write(wire.AppendHandshake(nil, protocol, c.from))
+	return c.write(wire.AppendHandshake(nil, protocol, c.from.tid))
 }
 
 func (c *session) write(b []byte) error {
@@ -173,35 +191,30 @@ func (c *session) finish() error {
 	return nil
 }
 
-// run applies what comes until the end.
+// run applies what comes until the end. Then what is whole is kept, and what is
+// not goes. Trouble with that is the error that counts.
 func (c *session) run(ctx context.Context, r *receiver, in <-chan *batch) error {
 	err := c.loop(ctx, r, in)
 	if c.s.Writer == nil {
 		return err
 	}
-	// What is whole is kept, what is not goes.
+	undo := c.s.Writer.Abort
 	if c.hold {
-		return also(err, c.s.Writer.Rollback())
+		undo = c.s.Writer.Rollback
 	}
-	if err := also(err, c.s.Writer.Abort()); err != nil && c.s.Writer.Err() != nil {
+	if err := undo(); err != nil {
 		return err
 	}
-	return also(err, c.s.Writer.Sync())
-}
-
-// also adds to err one that came after it, unless it is the same one again: a
-// writer that has failed stays failed.
-func also(err, later error) error {
-	if later == nil || errors.Is(err, later) {
+	c.unsure.takeFrom(&c.s.Stats)
+	if err := c.s.Writer.Sync(); err != nil {
 		return err
 	}
-	return errors.Join(err, later)
+	return err
 }
 
 func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error {
-	quiet := time.NewTimer(silence)
+	quiet := time.NewTimer(c.patience())
 	defer quiet.Stop()
-	c.heard = time.Now()
 	for {
 		var b *batch
 		select {
@@ -222,15 +235,13 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 			if err := c.event(&b.events[i]); err != nil {
 				return err
 			}
-			c.events++
 		}
 		if b.err != nil {
 			return c.ended(ctx, b.err)
 		}
 		r.recycle(b)
-		quiet.Reset(silence)
-		c.heard = time.Now()
-		if c.goal.end && c.check == nil && c.events > 0 {
+		quiet.Reset(c.patience())
+		if c.goal.end && c.check == nil {
 			if err := c.finish(); err != nil {
 				return err
 			}
@@ -251,17 +262,40 @@ func (c *session) await(ctx context.Context, in <-chan *batch, quiet *time.Timer
 	case <-pause:
 		return nil, nil
 	case <-quiet.C:
-		if c.check == nil && !c.goal.end {
-			return nil, nil // all is said, until something is committed
-		}
-		if time.Since(c.heard) > c.s.Timeout {
-			return nil, fmt.Errorf("%w: it has not answered for %s", ErrHungUp, c.s.Timeout)
-		}
-		quiet.Reset(silence)
-		return nil, c.finish()
+		return nil, c.silent(quiet)
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// patience is how long the source may say nothing where it is its turn. A
+// zc.zrs primary looks through its file for the place to start, which can take
+// long. If it is asked for the end before it has found it, it sends nothing.
+func (c *session) patience() time.Duration {
+	due := c.from.tid != c.last // it has something that we have
+	if c.finished || due && c.received.Load() == 0 {
+		return c.s.Timeout
+	}
+	return c.s.silence
+}
+
+// silent decides what to do when nothing has come for a while.
+func (c *session) silent(quiet *time.Timer) error {
+	if c.check == nil && !c.goal.end {
+		return nil // more may come at any time
+	}
+	n := c.received.Load()
+	if n == c.heard && c.finished {
+		return fmt.Errorf("%w: nothing came for %s, though it was asked for the end", ErrHungUp, c.s.Timeout)
+	}
+	if n == c.heard {
+		if err := c.finish(); err != nil {
+			return err
+		}
+	}
+	c.heard = n
+	quiet.Reset(c.patience())
+	return nil
 }
 
 // sync makes durable what was appended, now that nothing more is waiting. It
@@ -294,31 +328,31 @@ func (c *session) ended(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	case errors.Is(err, ErrProtocol), errors.Is(err, ErrChecksum):
 		return err
-	case isClosed(err) && c.events == 0 && !c.finished:
+	case isClosed(err) && c.received.Load() == 0 && !c.finished:
 		return ErrRefused
 	case !errors.Is(err, io.EOF):
 		return fmt.Errorf("%w: %w", ErrHungUp, err)
 	case !c.finished:
 		return fmt.Errorf("%w: it closed the connection", ErrHungUp)
 	case c.check != nil && !c.hold:
-		if err := c.compared(0); err != nil {
+		if err := c.compared(noTxn); err != nil {
 			return err
 		}
 	}
-	if c.hold {
+	switch {
+	case c.hold:
 		return c.check.unproven()
+	case c.received.Load() == 0 && c.last != 0:
+		return errSilent
 	}
 	return io.EOF
 }
 
-// compared ends the comparison: all up to our last transaction has come, and
-// the next one, if it is known, has the given status.
+// compared ends the comparison: the source has nothing more up to our last
+// transaction. See [history.end] about next.
 func (c *session) compared(next fs.Status) error {
 	if err := c.check.end(next); err != nil {
 		return err
-	}
-	if c.s.Stats.Transactions.Load() == 0 { // later ones compare what we have from there
-		c.s.Stats.Compared.Store(int64(c.check.matched))
 	}
 	if c.check.proven() {
 		return c.agreed()
@@ -329,10 +363,18 @@ func (c *session) compared(next fs.Status) error {
 
 // agreed notes that the histories fit.
 func (c *session) agreed() error {
-	c.logger.Info("connected, histories agree", "tid", c.check.last, "transactions", c.check.matched, "packed", c.check.packed)
-	c.check.close()
-	c.check, c.hold = nil, false
-	c.s.verified()
+	h := c.check
+	c.logger.Info("connected, histories agree", "tid", h.last, "transactions", h.matched, "packed", h.packed)
+	c.s.compared(h)
+	h.close()
+	c.check, c.hold, c.unsure = nil, false, counts{}
+	return c.usable()
+}
+
+// usable notes that the source has what we can use.
+func (c *session) usable() error {
+	c.good = true
+	c.s.good.Store(true)
 	if c.goal.dry {
 		return errDone
 	}
@@ -342,65 +384,73 @@ func (c *session) agreed() error {
 // event takes one step of the stream.
 func (c *session) event(e *event) error {
 	if e.kind == eventBegin {
-		if err := c.place(e); err != nil {
+		if err := c.place(e.begin); err != nil {
 			return err
 		}
 	}
-	if c.comparing {
+	switch {
+	case c.comparing && c.check == nil:
+		return nil
+	case c.comparing:
 		return c.compare(e)
 	}
-	return c.apply(e)
+	if c.hold && e.kind == eventRecord {
+		c.check.superseded(e.record.OID)
+	}
+	if !c.goal.dry {
+		if err := c.apply(e); err != nil {
+			return err
+		}
+	}
+	if c.hold && e.kind == eventCommit && c.check.proven() {
+		return c.agreed()
+	}
+	return nil
 }
 
 // place decides what a transaction that begins is for.
-func (c *session) place(e *event) error {
-	c.comparing = false
-	if c.goal.until != 0 && e.begin.TID > c.goal.until && (c.check == nil || e.begin.TID > c.check.last) {
-		if c.check != nil && !c.hold {
-			if err := c.compared(fs.Status(e.begin.Status)); err != nil {
-				return err
-			}
-		}
-		if c.hold {
-			return c.check.unproven()
-		}
-		return errDone
+func (c *session) place(b *wire.Begin) error {
+	status := fs.Status(b.Status)
+	switch {
+	case b.TID <= c.tid:
+		return fmt.Errorf("%w: transaction %s comes after %s", ErrProtocol, b.TID, c.tid)
+	case status != fs.StatusComplete && status != fs.StatusPacked:
+		return fmt.Errorf("%w: transaction %s has status %q", ErrProtocol, b.TID, b.Status)
 	}
-	if c.check == nil {
-		return c.fresh()
-	}
-	if c.comparing = e.begin.TID <= c.check.last; c.comparing {
+	c.tid = b.TID
+	if c.comparing = b.TID <= c.last; c.comparing {
 		return nil
 	}
-	if !c.hold {
-		if err := c.compared(fs.Status(e.begin.Status)); err != nil {
+	return c.fresh(b.TID, status)
+}
+
+// fresh takes a transaction that is not here yet.
+func (c *session) fresh(tid fs.TID, status fs.Status) error {
+	if c.check != nil && !c.hold {
+		if err := c.compared(status); err != nil {
 			return err
 		}
 	}
-	if c.hold && fs.Status(e.begin.Status) != fs.StatusPacked {
+	beyond := c.goal.until != 0 && tid > c.goal.until
+	switch {
+	case c.hold && (beyond || status != fs.StatusPacked):
+		// From here on nothing was packed away: what is not explained by now
+		// will not be.
 		return c.check.unproven()
+	case beyond:
+		return errDone
+	case c.hold || c.good:
+		return nil
 	}
-	return nil
-}
-
-// fresh is called for each transaction that is appended without a comparison
-// before it.
-func (c *session) fresh() error {
-	if c.events == 0 {
-		c.logger.Info("connected", "start", c.from)
-		c.s.verified()
-		if c.goal.dry {
-			return errDone
-		}
-	}
-	return nil
+	c.logger.Info("connected", "start", c.from.tid)
+	return c.usable()
 }
 
 func (c *session) compare(e *event) error {
 	h := c.check
 	switch e.kind {
 	case eventBegin:
-		return h.begin(e)
+		return h.begin(e.begin)
 	case eventRecord:
 		return h.record(e)
 	case eventBlock:
@@ -410,6 +460,5 @@ func (c *session) compare(e *event) error {
 	if err != nil || !done {
 		return err
 	}
-	c.comparing = false
-	return c.compared(h.lastTheirs)
+	return c.compared(fs.StatusComplete)
 }

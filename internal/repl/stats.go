@@ -11,5 +11,20 @@ type Stats struct {
 	Bytes        atomic.Int64 // appended to the data file
 	Blobs        atomic.Int64
 	BlobBytes    atomic.Int64
-	BlobsMissing atomic.Int64 // blob records that came without their blob
+	BlobsMissing atomic.Int64 // blob records that came without their blob, or whose blob is missing here
+}
+
+// counts are what was added to Stats, to be taken back from them.
+type counts struct {
+	transactions, records, bytes, blobs, blobBytes, blobsMissing int64
+}
+
+func (c *counts) takeFrom(s *Stats) {
+	s.Transactions.Add(-c.transactions)
+	s.Records.Add(-c.records)
+	s.Bytes.Add(-c.bytes)
+	s.Blobs.Add(-c.blobs)
+	s.BlobBytes.Add(-c.blobBytes)
+	s.BlobsMissing.Add(-c.blobsMissing)
+	*c = counts{}
 }

@@ -12,6 +12,8 @@
 // A [Reader] passes over transactions and their records and checks their
 // structure. A [Log] is a data file with a published end, which all who follow a
 // database read through a [Cursor]: a [Tailer] publishes what another process
-// commits, a [Writer] what this one appends. Damage is a [RecordError] that says
-// where and what; a torn tail, which a crash explains, is told apart from it.
+// commits, a [Writer] what this one appends. An [Index] maps objects to their
+// current records, a [BlobDir] holds the blobs, and [LockFile] takes the lock that
+// ZODB's writers hold. Damage is a [RecordError] that says where and what; a torn
+// tail, which a crash explains, is told apart from it.
 package fs

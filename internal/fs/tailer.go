@@ -46,6 +46,7 @@ type Tailer struct {
 	pos   int64    // of the next transaction
 	tid   TID      // of the last one
 
+	sync    func(*os.File) error // dataSync, but for tests
 	stuck   stuckTail
 	missing time.Time // since when the path leads nowhere
 	pace    *rate.Limiter
@@ -87,6 +88,7 @@ func OpenTailer(path string, opts TailerOptions) (*Tailer, error) {
 		file:  file,
 		empty: magic == Magic{},
 		pos:   FirstOffset,
+		sync:  dataSync,
 		// A commit is three writes or so, and what comes alone is seen at once.
 		// In a storm of them each look finds more than one.
 		pace: rate.NewLimiter(rate.Every(200*time.Microsecond), 64),
@@ -228,7 +230,7 @@ func (t *Tailer) advance(ctx context.Context) (moved bool, err error) {
 
 // publish makes everything up to t.pos durable, and shows it.
 func (t *Tailer) publish(passed []checkpoint) error {
-	if err := dataSync(t.file); err != nil {
+	if err := t.sync(t.file); err != nil {
 		return fmt.Errorf("%s: sync: %w", t.log.path, err)
 	}
 	t.log.publish(t.pos, t.tid, passed)

@@ -436,7 +436,44 @@ func TestTailer_TornTailWaits(t *testing.T) {
 	}
 }
 
-// TestTailer_StatusU skips a transaction of status 'u' (G16).
+// TestTailer_G6_DurableFirst holds back the sync of a commit that everybody can
+// see: nobody is told of it before the sync has ended, and never if it fails.
+func TestTailer_G6_DurableFirst(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "Data.fs")
+	w := newForeign(t, path, append([]byte("FS30"), simpleTxn(10, 4, StatusComplete, "ten")...))
+	tailer, err := OpenTailer(path, TailerOptions{Poll: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	synced := int64(0)
+	tailer.sync = func(f *os.File) error {
+		if tip := tailer.Log().Tip(); tip.Offset > synced && tip.Offset > FirstOffset {
+			t.Errorf("published up to %d, synced up to %d", tip.Offset, synced)
+		}
+		fi, err := f.Stat()
+		synced = fi.Size()
+		return err
+	}
+	if err := tailer.first(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.commit(20, "twenty")
+	if moved, err := tailer.advance(t.Context()); !moved || err != nil || tailer.Log().Tip().TID != 20 {
+		t.Fatalf("advance() = %v, %v, tip %v, want 20", moved, err, tailer.Log().Tip().TID)
+	}
+	broken := errors.New("input/output error")
+	tailer.sync = func(*os.File) error { return broken }
+	w.commit(30, "thirty")
+	if _, err := tailer.advance(t.Context()); !errors.Is(err, broken) {
+		t.Errorf("advance() = %v, want %v", err, broken)
+	}
+	if tip := tailer.Log().Tip(); tip.TID != 20 {
+		t.Errorf("tip = %v after a failed sync, want 20", tip.TID)
+	}
+	tailer.log.close(os.ErrClosed)
+}
+
+// TestTailer_G16_StatusU skips a transaction of status 'u' (G16).
 func TestTailer_G16_StatusU(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "Data.fs")
 	newForeign(t, path, readFile(t, corpusPath(t, "status_u/Data.fs")))

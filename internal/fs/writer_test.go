@@ -364,6 +364,70 @@ func TestWriter_G5_DataTxnIsAHint(t *testing.T) {
 	closeWriter(t, w)
 }
 
+// A watchedFile calls back before it syncs.
+type watchedFile struct {
+	dataFile
+	beforeSync func()
+}
+
+func (f watchedFile) Sync() error {
+	f.beforeSync()
+	return f.dataFile.Sync()
+}
+
+// TestWriter_G20_BlobsFirst looks for blobs when the data file is synced: those
+// of the batch are in place, under their names. Those of a transaction that is
+// aborted never are.
+func TestWriter_G20_BlobsFirst(t *testing.T) {
+	dir := t.TempDir()
+	path, blobs := filepath.Join(dir, "Data.fs"), filepath.Join(dir, "blobs")
+	var w *Writer
+	syncs := 0
+	w = openWriter(t, path, WriterOptions{BlobDir: blobs, wrap: func(f dataFile) dataFile {
+		return watchedFile{f, func() {
+			syncs++
+			if _, err := os.Stat(w.Blobs().Path(1, 10)); err != nil {
+				t.Errorf("the data file is synced before the blob is in place: %v", err)
+			}
+		}}
+	}})
+	record := func(oid OID, tid TID) {
+		t.Helper()
+		if err := w.Begin(TxnHeader{TID: tid, Status: StatusComplete}); err != nil {
+			t.Fatal(err)
+		}
+		blob, err := w.CreateBlob(oid, tid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = blob.Write([]byte("content"))
+		if err := errors.Join(err, blob.Commit(), w.Restore(Restored{OID: oid, TID: tid, Data: []byte("x")})); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(w.Blobs().Path(oid, tid)); err == nil {
+			t.Errorf("blob of %v is in place before its transaction is durable", oid)
+		}
+	}
+	record(1, 10)
+	if err := errors.Join(w.Commit(), w.Sync()); err != nil {
+		t.Fatal(err)
+	}
+	if syncs == 0 {
+		t.Error("the data file was not synced")
+	}
+	record(2, 20)
+	if err := w.Abort(); err != nil {
+		t.Fatal(err)
+	}
+	closeWriter(t, w)
+	if _, err := os.Stat(w.Blobs().Path(2, 20)); err == nil {
+		t.Error("a blob of an aborted transaction is in place")
+	}
+	if left, _ := filepath.Glob(filepath.Join(blobs, "tmp", "*")); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
 func TestWriter_AbortAndRollback(t *testing.T) {
 	f, size := openCorpus(t, "duplicate_oid/Data.fs")
 	path := filepath.Join(t.TempDir(), "Data.fs")

@@ -286,7 +286,7 @@ func (c *session) silent(quiet *time.Timer) error {
 	}
 	n := c.received.Load()
 	if n == c.heard && c.finished {
-		return fmt.Errorf("%w: nothing came for %s, though it was asked for the end", ErrHungUp, c.s.Timeout)
+		return fmt.Errorf("%w: it has not answered for %s", ErrHungUp, c.s.Timeout)
 	}
 	if n == c.heard {
 		if err := c.finish(); err != nil {

@@ -41,6 +41,13 @@ func (b *Bench) scratch() (dir string, remove func(), err error) {
 	return dir, func() { os.RemoveAll(dir) }, err
 }
 
+// replicaDir makes the directory of a secondary in that of a measurement. Both ends
+// watch their directories, and should not see what the other does.
+func replicaDir(dir string) (string, error) {
+	dir = filepath.Join(dir, "replica")
+	return dir, os.Mkdir(dir, 0o755)
+}
+
 // A server is a running program.
 type server struct {
 	address string // for secondaries

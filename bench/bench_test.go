@@ -85,7 +85,7 @@ func TestMeasurements(t *testing.T) {
 		}
 	})
 	limits, err := b.Limits(blobs)
-	if err != nil || len(limits) != 7 {
+	if err != nil || len(limits) != 9 {
 		t.Errorf("Limits() = %v, %v", limits, err)
 	}
 }

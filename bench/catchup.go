@@ -47,10 +47,13 @@ func (b *Bench) CatchUp(ctx context.Context, primary, secondary string, f *Files
 		return nil, err
 	}
 
-	replica := filepath.Join(dir, "replica.fs")
-	blobs := ""
+	target, err := replicaDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	replica, blobs := filepath.Join(target, "Data.fs"), ""
 	if f.Blobs != "" {
-		blobs = filepath.Join(dir, "replica-blobs")
+		blobs = filepath.Join(target, "blobs")
 	}
 	catchUp := map[string]catchUpFunc{
 		ZCZRS:     b.catchUpZCZRS,

@@ -41,7 +41,11 @@ func (b *Bench) CommitToVisible(ctx context.Context, primary, secondary string, 
 		return nil, err
 	}
 	defer pr.stop()
-	replica := filepath.Join(dir, "replica.fs")
+	target, err := replicaDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	replica := filepath.Join(target, "Data.fs")
 	se, err := b.secondary(ctx, secondary, pr.replication.address, replica, "")
 	if err != nil {
 		return nil, err

@@ -16,7 +16,8 @@ import (
 // Limits measures how fast the machine can do what replication can't avoid, each
 // alone: the protocol's MD5, reading the file, writing it out to disk, sending
 // it over the loopback interface; how fast files of the blobs' sizes get to disk,
-// and how long a small commit takes to.
+// and from one end to the other with nothing but what the protocol demands; and
+// how long a small commit takes to get to disk.
 func (b *Bench) Limits(f *Files) ([]*Result, error) {
 	steps := []struct {
 		name string
@@ -54,6 +55,10 @@ func (b *Bench) Limits(f *Files) ([]*Result, error) {
 			return nil, err
 		}
 		results = append(results, limit("write", s.dataset.Name, took, int64(s.n*s.size)))
+		if took, err = b.transfer(s.n, s.size); err != nil {
+			return nil, err
+		}
+		results = append(results, limit("transfer", s.dataset.Name, took, int64(s.n*s.size)))
 	}
 	sync, err := b.syncs()
 	return append(results, sync), err
@@ -102,6 +107,82 @@ func (b *Bench) writeFiles(n, size int) (time.Duration, error) {
 	}
 	err = g.Wait()
 	return time.Since(began), err
+}
+
+// transfer returns how long it takes to send n files of a size over the loopback
+// interface, to checksum them at either end, and to write and sync them. It shares
+// the processors between two ends, as replication on one machine does.
+func (b *Bench) transfer(n, size int) (time.Duration, error) {
+	dir, remove, err := b.scratch()
+	if err != nil {
+		return 0, err
+	}
+	defer remove()
+	source := filepath.Join(dir, "source")
+	if err := os.WriteFile(source, newRandom(6).bytes(size), 0o644); err != nil {
+		return 0, err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	began := time.Now()
+	var g errgroup.Group
+	g.Go(func() error { return sendFiles(l, source, n) })
+	g.Go(func() error { return receiveFiles(l.Addr().String(), dir, n, int64(size)) })
+	err = g.Wait()
+	return time.Since(began), err
+}
+
+// piece is how much transfer has in hand at a time.
+const piece = 256 << 10
+
+// sendFiles sends a file n times to the first who connects.
+func sendFiles(l net.Listener, path string, n int) error {
+	conn, err := l.Accept()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	digest, buf := md5.New(), make([]byte, piece)
+	for range n {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		_, err = io.CopyBuffer(onlyWriter{io.MultiWriter(digest, conn)}, onlyReader{f}, buf)
+		f.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// receiveFiles writes n files of a size. It syncs them while others arrive.
+func receiveFiles(address, dir string, n int, size int64) error {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	digest, buf := md5.New(), make([]byte, piece)
+	var syncs errgroup.Group
+	syncs.SetLimit(atOnce)
+	for i := range n {
+		f, err := os.Create(filepath.Join(dir, strconv.Itoa(i)))
+		if err != nil {
+			return err
+		}
+		_, err = io.CopyBuffer(io.MultiWriter(digest, f), io.LimitReader(conn, size), buf)
+		if err != nil {
+			f.Close()
+			return err
+		}
+		syncs.Go(func() error { return errors.Join(f.Sync(), f.Close()) })
+	}
+	return syncs.Wait()
 }
 
 // syncs measures how long it takes to append a small transaction to a file and

@@ -166,7 +166,14 @@ func (s summary) blobs(what string, d Dataset) *Row {
 		row.Met = row.Met && reached >= limitShare*limit
 		row.Note = fmt.Sprintf("%.0f %% of the limit, %s (%.0f MB/s)", 100*reached/limit, name, limit/1e6)
 	}
+	if transfer, ok := s.median(resultKey{"limit", "transfer", d.Name}, rate); ok {
+		reached, _ := s.median(resultKey{"catch-up", ZRS + "-" + ZRS, d.Name}, rate)
+		row.Note += fmt.Sprintf("; %.0f %% of transfer (%.0f MB/s)", 100*reached/transfer, transfer/1e6)
+	}
 	row.Note += s.cpu(ZRS+"-"+ZRS, d)
+	if server, ok := s.median(resultKey{"catch-up", ZRS + "-" + ZRSServer, d.Name}, seconds); ok {
+		row.Note += fmt.Sprintf("; serve-secondary %s", duration(server))
+	}
 	unsynced := func(r *Result) float64 { return r.Seconds + r.Extra["unsynced"] }
 	if o, n, ok := s.both("catch-up", ZCZRS+"-"+ZCZRS, ZRS+"-"+ZRS, d.Name, unsynced); ok {
 		row.Note += fmt.Sprintf("; until on disk %s and %s, ratio %.1f", duration(o), duration(n), o/n)

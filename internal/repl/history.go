@@ -74,11 +74,11 @@ const (
 )
 
 // newHistory prepares to compare all that s has after at with a source's. The
-// last transaction is to be compared to its end if whole is set.
-func newHistory(s *Secondary, source string, logger *slog.Logger, at start, whole bool) (*history, error) {
+// last transaction is to be compared to its end if the source's end is wanted.
+func newHistory(s *Secondary, source string, logger *slog.Logger, at start, goal goal) (*history, error) {
 	h := &history{
 		log: s.Log, idx: s.Index, blobs: s.Blobs, logger: logger, source: source,
-		full: s.CheckHistory == CheckFull, room: blobBudget, whole: whole,
+		full: goal.check == CheckFull, room: blobBudget, whole: goal.end,
 		from: at.tid, last: s.Log.Tip().TID, lastTheirs: unknownTxn,
 	}
 	switch {

@@ -233,13 +233,22 @@ const maxRounds = 4
 // session connects to a source and replicates from it. That histories do not
 // fit is believed when it is found twice: a pack in the middle of a comparison
 // can look like that, and so can bytes that were altered on the way.
+//
+// Where a pack has taken the proof from the last transactions, all of what the
+// source has may still hold it: garbage is what it has no record of.
 func (s *Secondary) session(ctx context.Context, src Source, goal goal) error {
+	goal.check = s.CheckHistory
 	err := s.settle(ctx, src, goal)
-	if errors.Is(err, ErrDiverged) || errors.Is(err, ErrPackedPast) {
+	switch {
+	case errors.Is(err, ErrPackedPast) && goal.check == CheckTail:
+		s.Logger.Warn("the source was packed past our end, comparing all that it has", "source", src.Name, "err", err)
+		goal.check = CheckFull
+	case errors.Is(err, ErrDiverged), errors.Is(err, ErrPackedPast):
 		s.Logger.Warn("histories do not fit, comparing them again to be sure", "source", src.Name, "err", err)
-		err = s.settle(ctx, src, goal)
+	default:
+		return err
 	}
-	return err
+	return s.settle(ctx, src, goal)
 }
 
 const (
@@ -256,7 +265,7 @@ const (
 // more with more of it.
 func (s *Secondary) settle(ctx context.Context, src Source, goal goal) error {
 	for n, limit := tailTxns, int64(tailBytes); ; n, limit = n*widenBy, limit*widenBy {
-		from, err := s.start(n, limit)
+		from, err := s.start(goal.check, n, limit)
 		if err != nil {
 			return err
 		}
@@ -276,7 +285,7 @@ func (s *Secondary) settle(ctx context.Context, src Source, goal goal) error {
 				return why
 			}
 		}
-		widen := errors.Is(err, errWiden) || errors.Is(err, ErrRefused) && s.CheckHistory == CheckTail
+		widen := errors.Is(err, errWiden) || errors.Is(err, ErrRefused) && goal.check == CheckTail
 		if from == 0 || !widen {
 			return err
 		}
@@ -285,8 +294,8 @@ func (s *Secondary) settle(ctx context.Context, src Source, goal goal) error {
 
 // start returns the TID after which a source is asked for transactions, to get
 // n of ours again, or fewer if they take more than limit bytes.
-func (s *Secondary) start(n int, limit int64) (fs.TID, error) {
-	switch s.CheckHistory {
+func (s *Secondary) start(check CheckHistory, n int, limit int64) (fs.TID, error) {
+	switch check {
 	case CheckFull:
 		return 0, nil
 	case CheckNone:

@@ -61,9 +61,10 @@ type session struct {
 
 // A goal says when a session is done.
 type goal struct {
-	end   bool   // at the end that the source has when asked for it
-	until fs.TID // after the last transaction that is not later, if not 0
-	dry   bool   // as soon as the histories are known to agree
+	check CheckHistory // how histories are compared
+	end   bool         // at the end that the source has when asked for it
+	until fs.TID       // after the last transaction that is not later, if not 0
+	dry   bool         // as soon as the histories are known to agree
 }
 
 const (
@@ -120,10 +121,10 @@ func (s *Secondary) attempt(ctx context.Context, src Source, from start, goal go
 
 // prepare makes ready what the session compares with.
 func (c *session) prepare() error {
-	if c.last == 0 || c.s.CheckHistory == CheckNone {
+	if c.last == 0 || c.goal.check == CheckNone {
 		return nil
 	}
-	h, err := newHistory(c.s, c.source, c.logger, c.from, c.goal.end)
+	h, err := newHistory(c.s, c.source, c.logger, c.from, c.goal)
 	if err != nil {
 		return err
 	}

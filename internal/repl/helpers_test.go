@@ -3,6 +3,7 @@ package repl
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -252,16 +253,16 @@ func writeTxns(t testing.TB, path string, txns []txn) {
 // markUndone gives transactions the status u, which the Writer does not write.
 func markUndone(t testing.TB, path string, txns []txn) {
 	t.Helper()
+	b := readFile(t, path)
+	at := uint64(fs.FirstOffset)
 	for _, x := range txns {
-		if x.status != fs.StatusUndone {
-			continue
+		if x.status == fs.StatusUndone {
+			b[at+16] = byte(fs.StatusUndone)
 		}
-		b := readFile(t, path)
-		at := bytes.Index(b, x.tid.AppendTo(nil))
-		b[at+16] = byte(fs.StatusUndone)
-		if err := os.WriteFile(path, b, 0o666); err != nil {
-			t.Fatal(err)
-		}
+		at += binary.BigEndian.Uint64(b[at+8:]) + 8
+	}
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -557,14 +558,38 @@ func follow(t testing.TB, path string) *fs.Log {
 	return tailer.Log()
 }
 
-// waitFor waits until what is true. Only the test's own time limit ends it.
-func waitFor(t testing.TB, what func() bool) {
+// runSecondary runs s until stop is called, which returns what Run did.
+func runSecondary(t testing.TB, s *Secondary) (stop func() error) {
 	t.Helper()
-	for !what() {
-		if t.Context().Err() != nil {
-			t.Fatal("the test has ended")
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	t.Cleanup(func() { stop() })
+	return stop
+}
+
+// waitForTip waits until log has published the end of a file, or more.
+func waitForTip(t testing.TB, log *fs.Log, end int64) {
+	t.Helper()
+	c, err := log.After(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for log.Tip().Offset < end {
+		if err := c.Wait(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(time.Millisecond)
+		for err == nil {
+			_, err = c.Next()
+		}
+		if !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
 	}
 }
 

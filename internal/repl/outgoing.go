@@ -54,7 +54,12 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 	var listening sync.WaitGroup
 	listening.Go(func() { cancel(s.listen(finish)) })
 
-	err := s.send(ctx, following)
+	c, err := s.open(ctx)
+	refused := err != nil
+	if err == nil {
+		err = s.send(ctx, following, c)
+		c.Close()
+	}
 	switch {
 	case err == nil:
 		s.closeGently()
@@ -64,9 +69,23 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 	default:
 		s.logger.Error("stopped serving a secondary", "transactions", s.sent, "err", err)
 		s.tell(err)
-		s.conn.Close()
+		if refused || isClosed(err) {
+			s.conn.Close()
+		} else {
+			s.breakOff()
+		}
 	}
 	listening.Wait()
+}
+
+// breakOff ends the stream so that a secondary can't take it for the end that it
+// may have asked for: inside of a frame.
+func (s *outgoing) breakOff() {
+	if s.write(net.Buffers{{0}}) == nil {
+		s.closeGently()
+	} else {
+		s.conn.Close()
+	}
 }
 
 // tell hands on an error that is about what is served, not about the connection
@@ -152,27 +171,32 @@ func (s *outgoing) listen(finish func()) error {
 	return errGone
 }
 
-// send sends transactions until ctx is done, or, after following is done, until
-// all is sent that there was by then.
-func (s *outgoing) send(ctx, following context.Context) error {
+// open returns a cursor at what the secondary asks for. A secondary that is
+// refused gets no answer: the protocol has none.
+func (s *outgoing) open(ctx context.Context) (*fs.Cursor, error) {
 	if err := s.p.Log.WaitReady(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	c, err := s.p.Log.After(s.start)
 	switch {
 	case errors.Is(err, fs.ErrTIDUnknown) && !s.p.ServeUnknown:
 		c.Close()
-		return fmt.Errorf("%w: its last transaction is not in this database, so its history has diverged; "+
+		return nil, fmt.Errorf("%w: its last transaction is not in this database, so its history has diverged; "+
 			"compare the two before it is made a secondary again", err)
 	case errors.Is(err, fs.ErrTIDUnknown):
 		s.logger.Warn("the secondary's last transaction is not in this database", "tid", s.start)
 	case err != nil:
-		return err
+		return nil, err
 	}
-	defer c.Close()
 	s.logger.Info("secondary connected", "protocol", s.protocol, "start", s.start)
 	s.digest = wire.NewDigest(s.start)
 	s.encoder = encoder{blobs: s.p.Blobs, missing: s.p.MissingBlob, logger: s.logger, onBlob: func() { s.p.missingBlobs.Add(1) }}
+	return c, nil
+}
+
+// send sends what c reads until ctx is done, or, after following is done, until
+// all is sent that there was by then.
+func (s *outgoing) send(ctx, following context.Context, c *fs.Cursor) error {
 	caughtUp := false
 	end := fs.MaxTID // of what is to be sent
 	for {

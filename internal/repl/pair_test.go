@@ -15,6 +15,7 @@ func TestPair_Corpus(t *testing.T) {
 		"extension", "blobs_bushy", "blobs_lawn", "large_oids", "zero_records", "duplicate_oid", "references", "damage_base",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			source := filepath.Join(corpusDir, name, "Data.fs")
 			sourceBlobs, blobs := "", ""
 			if strings.HasPrefix(name, "blobs_") {

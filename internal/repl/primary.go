@@ -167,3 +167,7 @@ func peerName(conn net.Conn) string {
 	}
 	return conn.LocalAddr().String() // a Unix socket's client has no name
 }
+
+// MissingBlobs returns how many blobs were found missing since the primary
+// started, each time that their record was sent.
+func (p *Primary) MissingBlobs() int64 { return p.missingBlobs.Load() }

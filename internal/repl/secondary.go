@@ -88,9 +88,8 @@ type Secondary struct {
 	Logger *slog.Logger // never nil
 	Stats  Stats
 
-	silence time.Duration // see defaultSilence
-	good    atomic.Bool   // the connection had what we could use
-	counted bool          // a comparison is in Stats
+	good    atomic.Bool // the connection had what we could use
+	counted bool        // a comparison is in Stats
 }
 
 // Use makes s write with w.
@@ -107,7 +106,6 @@ func (s *Secondary) setDefaults() {
 	set(&s.Timeout, DefaultTimeout)
 	set(&s.ReconnectDelay, DefaultReconnectDelay)
 	set(&s.ReconnectMax, DefaultReconnectMax)
-	set(&s.silence, defaultSilence)
 }
 
 // compared counts what was found equal, once: later comparisons are about what
@@ -210,7 +208,7 @@ func (s *Secondary) Catchup(ctx context.Context, until fs.TID, dry bool) error {
 		return nil
 	}
 	// A source that dies just between two transactions looks as one that has
-	// come to its end. So it has to come to its end again.
+	// come to its end. So it has to come to its end again, with nothing new.
 	for range maxRounds {
 		before := s.Stats.Transactions.Load()
 		err := s.session(ctx, s.Sources[0], goal{end: true, until: until, dry: dry})

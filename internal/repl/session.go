@@ -68,9 +68,13 @@ type goal struct {
 }
 
 const (
-	// defaultSilence is how long a source may say nothing, while histories are
-	// compared or its end is wanted, before it is asked to finish.
-	defaultSilence = 2 * time.Second
+	// silence is how long a source may say nothing, before it has begun or
+	// while histories are compared, until it is asked to finish.
+	silence = 2 * time.Second
+
+	// endPause is the same for a source that has sent nothing new. One that can't
+	// go on closes the connection by itself, at once.
+	endPause = 250 * time.Millisecond
 
 	// syncBytes is how much is appended before it is made durable, even if
 	// more is waiting.
@@ -242,7 +246,9 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 		}
 		r.recycle(b)
 		quiet.Reset(c.patience())
-		if c.goal.end && c.check == nil {
+		if c.goal.end && c.check == nil && c.tid > c.last {
+			// What came shows that there was more. Whether this was all will be
+			// seen on the next connection.
 			if err := c.finish(); err != nil {
 				return err
 			}
@@ -273,11 +279,15 @@ func (c *session) await(ctx context.Context, in <-chan *batch, quiet *time.Timer
 // zc.zrs primary looks through its file for the place to start, which can take
 // long. If it is asked for the end before it has found it, it sends nothing.
 func (c *session) patience() time.Duration {
+	begun := c.received.Load() > 0
 	due := c.from.tid != c.last // it has something that we have
-	if c.finished || due && c.received.Load() == 0 {
+	switch {
+	case c.finished, !begun && due:
 		return c.s.Timeout
+	case !begun, c.check != nil:
+		return silence
 	}
-	return c.s.silence
+	return endPause
 }
 
 // silent decides what to do when nothing has come for a while.

@@ -391,7 +391,7 @@ func TestG12_LastTIDFalls(t *testing.T) {
 		theirs, tail, full string
 	}{
 		{"1p a=1", "ahead", "agree"},
-		{"1p a=1; 3 a=2", "packed past", "agree"},
+		{"1p a=1; 3 a=2", "agree", "agree"},
 	} {
 		checkVerdict(t, parseTxns(t, ours), parseTxns(t, test.theirs), CheckTail, test.tail, false)
 		checkVerdict(t, parseTxns(t, ours), parseTxns(t, test.theirs), CheckFull, test.full, false)

@@ -136,12 +136,12 @@ func (b *Bench) catchUpZRS(ctx context.Context, address string, _ *Files, data, 
 	args := append([]string{"catchup", "--quiet"}, storageArgs(address, blobs)...)
 	cmd := exec.CommandContext(ctx, b.ZRS, append(args, data)...)
 	began := time.Now()
-	out, err := cmd.CombinedOutput()
+	_, used, err = runMeasured(cmd)
 	took := time.Since(began)
 	if err != nil {
-		return 0, nil, fmt.Errorf("zrs catchup: %w\n%s", err, out)
+		return 0, nil, fmt.Errorf("zrs catchup: %w", err)
 	}
-	return took.Seconds(), usageAtEnd(cmd.ProcessState), nil
+	return took.Seconds(), used, nil
 }
 
 func (b *Bench) catchUpServer(ctx context.Context, address string, f *Files, data, blobs string) (seconds float64, used *Usage, err error) {

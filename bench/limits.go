@@ -119,7 +119,7 @@ func (b *Bench) transfer(n, size int) (time.Duration, error) {
 	}
 	defer remove()
 	source := filepath.Join(dir, "source")
-	if err := os.WriteFile(source, newRandom(6).bytes(size), 0o644); err != nil {
+	if err := writeBlob(source, newRandom(6), size); err != nil {
 		return 0, err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -31,7 +31,7 @@ func (b *Bench) Open(ctx context.Context, subject string, f *Files) (*Result, er
 	if subject == ZRS {
 		cmd = exec.CommandContext(ctx, b.Opener, OpenArg, data)
 	}
-	out, err := cmd.Output()
+	out, used, err := runMeasured(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", err)
 	}
@@ -48,7 +48,7 @@ func (b *Bench) Open(ctx context.Context, subject string, f *Files) (*Result, er
 		Bytes:        f.DataBytes,
 		Transactions: f.Transactions,
 		Records:      f.Records,
-		Processes:    map[string]*Usage{subject: usageAtEnd(cmd.ProcessState)},
+		Processes:    map[string]*Usage{subject: used},
 		Extra:        map[string]float64{"objects": float64(got.Objects)},
 	}, nil
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // ticks is the unit of CPU times in /proc: USER_HZ, a constant of the kernel's
@@ -36,15 +35,6 @@ func UsageOf(pid int) (*Usage, error) {
 		u.CPU += float64(n) / ticks
 	}
 	return u, nil
-}
-
-// usageAtEnd returns the usage of a process that has ended.
-func usageAtEnd(p *os.ProcessState) *Usage {
-	u := &Usage{CPU: (p.UserTime() + p.SystemTime()).Seconds()}
-	if r, ok := p.SysUsage().(*syscall.Rusage); ok {
-		u.PeakRSS = r.Maxrss << 10 // in kilobytes
-	}
-	return u
 }
 
 // sizeField finds a line such as "VmRSS:	 1234 kB" and returns the bytes, 0 if

@@ -2,15 +2,10 @@
 
 package bench
 
-import (
-	"errors"
-	"os"
-)
+import "errors"
 
 // UsageOf is for Linux only.
 func UsageOf(int) (*Usage, error) { return nil, errors.ErrUnsupported }
-
-func usageAtEnd(*os.ProcessState) *Usage { return nil }
 
 func cpuModel() string { return "" }
 

@@ -121,6 +121,23 @@ func (f *Files) generate(d Dataset) error {
 	return data.Close()
 }
 
+// Warm reads all files of a dataset, so that the first who is measured does not
+// pay for bringing them into the kernel's cache.
+func (f *Files) Warm() error {
+	return filepath.WalkDir(filepath.Dir(f.Data), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		_, err = io.Copy(onlyWriter{io.Discard}, file)
+		return err
+	})
+}
+
 // blobBytes returns the size of the blobs below dir, 0 for "".
 func blobBytes(dir string) (size int64, err error) {
 	if dir == "" {

@@ -169,15 +169,17 @@ func (s *suite) run(ctx context.Context, dir, zrs string) (err error) {
 	return nil
 }
 
-// dataset makes a dataset when it is first needed.
+// dataset makes a dataset when it is first needed, or reads what is there.
 func (s *suite) dataset(d bench.Dataset) (f *bench.Files, err error) {
 	if f := s.files[d.Name]; f != nil {
 		return f, nil
 	}
 	fmt.Fprintf(s.stderr, "making %s\n", d.Name)
-	f, err = bench.Generate(s.bench.Dir, d, s.scale)
+	if f, err = bench.Generate(s.bench.Dir, d, s.scale); err != nil {
+		return nil, err
+	}
 	s.files[d.Name] = f
-	return f, err
+	return f, f.Warm()
 }
 
 // each measures something, if that is wanted, and prints the results.

@@ -94,7 +94,7 @@ func (c *catchupCmd) Run(ctx context.Context, e *env) error {
 	start := time.Now()
 	err = e.withProgress("catching up", func(p *progress) error { return c.catchup(ctx, e, src, &sum, p) })
 	sum.finish(err, time.Since(start))
-	if err == nil || e.json {
+	if err == nil || e.json || errors.Is(err, repl.ErrIncomplete) {
 		err = errors.Join(err, e.answer(&sum, sum.writeText))
 	}
 	return adviseSource(err, c.FS)
@@ -108,6 +108,10 @@ func (c *catchupCmd) catchup(ctx context.Context, e *env, src source, sum *catch
 		Timeout:      time.Duration(c.Timeout),
 		Logger:       e.log,
 	}
+	until, err := c.until()
+	if err != nil {
+		return err
+	}
 	source, size, stop, err := c.open(ctx, e, src)
 	if err != nil {
 		return err
@@ -119,16 +123,14 @@ func (c *catchupCmd) catchup(ctx context.Context, e *env, src source, sum *catch
 		return err
 	}
 	sum.FromTID = s.Log.Tip().TID
+	sum.Seeded = sum.FromTID == 0
 	if size > 0 {
 		p.setTotal(max(1, size-s.Log.Tip().Offset))
 	}
 	defer p.follow(func() (bytes, txns int64) {
 		return s.Stats.Bytes.Load() + s.Stats.BlobBytes.Load(), s.Stats.Transactions.Load()
 	})()
-	until, err := c.until()
-	if err == nil {
-		err = s.Catchup(ctx, until, c.DryRun)
-	}
+	err = s.Catchup(ctx, until, c.DryRun)
 	err = errors.Join(err, closeFile())
 	sum.ToTID = s.Log.Tip().TID
 	sum.count(&s.Stats)
@@ -164,8 +166,11 @@ func (c *catchupCmd) openFile(ctx context.Context, e *env, s *repl.Secondary, su
 	}
 	stop := func() {}
 	if sum.Seeded {
-		s.Log, s.Index = fs.EmptyLog(c.FS)
-	} else if s.Log, s.Index, stop, err = fs.OpenReadOnly(ctx, c.FS); err != nil {
+		s.Log, s.Index, err = fs.EmptyLog(c.FS)
+	} else if s.Log, s.Index, stop, err = fs.OpenReadOnly(ctx, c.FS); err == nil {
+		err = s.Log.Writable()
+	}
+	if err != nil {
 		return nil, err
 	}
 	if c.BlobDir != "" {
@@ -210,7 +215,7 @@ func adviseSource(err error, path string) error {
 		return advise(err, "find out which of the two is right before either is written to again;",
 			"keep a copy of "+path+", then seed anew from the right one")
 	case errors.Is(err, repl.ErrPackedPast):
-		return advise(err, "compare all of it with --check-history=full,", "or move "+path+" aside and seed anew")
+		return advise(err, "move "+path+" and its blobs aside, and seed anew")
 	case errors.Is(err, repl.ErrAhead):
 		return advise(err, "if the source is being restored or lags behind, try again later;", "if it lost transactions, they are here: keep "+path)
 	case errors.Is(err, repl.ErrRefused):

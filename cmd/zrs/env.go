@@ -149,6 +149,9 @@ func (e *env) answer(v any, text func(io.Writer) error) error {
 
 // fail tells the operator on stderr why the command ends.
 func (e *env) fail(err error) {
+	if _, ok := errors.AsType[*shownError](err); ok {
+		return
+	}
 	if e.logJSON {
 		e.log.Error("failed", "err", err, "exit_code", exitCode(err))
 		return

@@ -96,6 +96,12 @@ func stopped(err error) error {
 	return err
 }
 
+// A shownError is one that the operator was told of already.
+type shownError struct{ err error }
+
+func (e *shownError) Error() string { return e.err.Error() }
+func (e *shownError) Unwrap() error { return e.err }
+
 // An adviceError tells the operator what to do next.
 type adviceError struct {
 	err  error

@@ -44,7 +44,9 @@ zrs help exit-codes for how the one-shot commands report the same.
 
 A source that refuses or hangs up is diagnosed in words, and tried again after
 --reconnect-delay, doubled each time up to --reconnect-max. The exit code is 0 when it
-was stopped by a signal. A second signal ends it at once; no whole transaction is lost.`
+was stopped by a signal while it replicated or tried to, and 4 or 7 when it had found
+that the histories don't fit. A second signal ends it at once; no whole transaction is
+lost.`
 }
 
 // Examples are the EXAMPLES of the manual page.
@@ -111,8 +113,10 @@ func (c *serveSecondaryCmd) replicate(ctx context.Context, w *fs.Writer, e *env)
 	if needsPerson(err) {
 		// What is here is still good to serve; only more of it is not to be had.
 		e.log.Error("replication has stopped, nothing was changed", "path", c.FS, "err", err)
-		e.fail(adviseSource(err, c.FS))
+		err = adviseSource(err, c.FS)
+		e.fail(err)
 		<-ctx.Done()
+		err = &shownError{err}
 	}
 	stop() // now the secondaries get the rest
 	return errors.Join(err, serving.Wait())

@@ -21,7 +21,7 @@ type catchupSummary struct {
 	Source   string `json:"source"`
 	Path     string `json:"path"`
 	DryRun   bool   `json:"dry_run"`
-	Seeded   bool   `json:"seeded"`    // path did not exist before
+	Seeded   bool   `json:"seeded"`    // path had no transaction before
 	ExitCode int    `json:"exit_code"` // the summary is printed on failure too
 	Error    string `json:"error,omitempty"`
 
@@ -72,9 +72,9 @@ func (s *catchupSummary) writeText(w io.Writer) error {
 	}
 	switch {
 	case s.DryRun && s.Seeded:
-		fmt.Fprintf(&b, "would seed %s from %s: %s\n", s.Path, s.Source, stream)
+		fmt.Fprintf(&b, "would seed %s from %s, all that it has: a source can't tell beforehand how much\n", s.Path, s.Source)
 	case s.DryRun:
-		fmt.Fprintf(&b, "would bring %s up to %s: %s\n", s.Path, s.Source, stream)
+		fmt.Fprintf(&b, "would bring %s up to %s, from %s on: a source can't tell beforehand how much\n", s.Path, s.Source, describeTID(s.FromTID))
 	default:
 		fmt.Fprintf(&b, "stream   %s in %s\n", stream, formatSeconds(s.Seconds))
 	}

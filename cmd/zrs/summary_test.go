@@ -42,13 +42,13 @@ func TestCatchupSummary_text(t *testing.T) {
 		},
 		{
 			"would-seed",
-			catchupSummary{DryRun: true, Seeded: true, Path: "Data.fs", Source: "db1:5000", Transactions: 2, Bytes: 2048},
-			"would seed Data.fs from db1:5000: 2 transactions, 2.0 KiB, 0 blobs\n",
+			catchupSummary{DryRun: true, Seeded: true, Path: "Data.fs", Source: "db1:5000"},
+			"would seed Data.fs from db1:5000, all that it has: a source can't tell beforehand how much\n",
 		},
 		{
 			"would-resume",
-			catchupSummary{DryRun: true, Path: "Data.fs", Source: "db1:5000", Transactions: 2, Bytes: 2048},
-			"would bring Data.fs up to db1:5000: 2 transactions, 2.0 KiB, 0 blobs\n",
+			catchupSummary{DryRun: true, Path: "Data.fs", Source: "db1:5000", FromTID: 0x03f49078aeeeeeee},
+			"would bring Data.fs up to db1:5000, from 03f49078aeeeeeee (2023-11-17 22:16:41Z) on: a source can't tell beforehand how much\n",
 		},
 	}
 	for _, tt := range tests {

@@ -18,7 +18,8 @@ import (
 //
 // All methods are safe for concurrent use.
 type Log struct {
-	path string
+	path  string
+	magic Magic // of a file that is only looked at
 
 	mu      sync.Mutex
 	gen     *generation
@@ -58,6 +59,15 @@ func newLog(path string, file *os.File) *Log {
 
 // Path returns the data file's name.
 func (l *Log) Path() string { return l.path }
+
+// Writable returns why nothing can be appended to the file whatever its
+// condition, or nil: it was made by ZODB on Python 2.
+func (l *Log) Writable() error {
+	if l.magic == MagicPython2 {
+		return errPython2(l.path)
+	}
+	return nil
+}
 
 // Tip returns the published end.
 func (l *Log) Tip() Tip {

@@ -184,11 +184,15 @@ func loadIndex(ctx context.Context, log *Log, src io.ReaderAt, size int64) (scan
 	return s, idx, nil
 }
 
-// EmptyLog returns the log of a database that does not exist.
-func EmptyLog(path string) (*Log, *Index) {
+// EmptyLog returns the log of a database that does not exist, and could be
+// created: else [ErrWouldCreate].
+func EmptyLog(path string) (*Log, *Index, error) {
+	if err := checkNeverWas(path); err != nil {
+		return nil, nil, err
+	}
 	log := newLog(path, nil)
 	log.setReady()
-	return log, new(Index)
+	return log, new(Index), nil
 }
 
 // OpenReadOnly opens the data file at path as it is now, for looking at it: it
@@ -200,6 +204,7 @@ func OpenReadOnly(ctx context.Context, path string) (*Log, *Index, func(), error
 		return nil, nil, nil, err
 	}
 	log := newLog(path, f)
+	log.magic = magic
 	done := func() { log.close(os.ErrClosed) }
 	if magic != (Magic{}) {
 		fi, err := f.Stat()

@@ -153,6 +153,9 @@ func (t *Tailer) first(ctx context.Context) error {
 	}
 	if hint, ok := trustIndex(t.log.path, t.file, size); ok {
 		t.pos, t.tid = hint.end, hint.tid
+		if err := t.sync(t.file); err != nil { // a pack leaves a file unsynced
+			return fmt.Errorf("%s: sync: %w", t.log.path, err)
+		}
 		t.log.trust(hint)
 	}
 	_, err = t.bulk(ctx, size)
@@ -435,6 +438,9 @@ func (t *Tailer) replaced(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", ErrReplaced, errPython2(t.log.path))
 	}
 	end, err := t.continuation(ctx, file)
+	if err == nil && end != 0 {
+		err = t.sync(file) // a pack leaves it unsynced
+	}
 	if err != nil || end == 0 {
 		file.Close()
 		return err

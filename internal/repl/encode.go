@@ -41,9 +41,10 @@ type encoder struct {
 }
 
 // transaction appends all frames of a transaction but the last, that of its C
-// message, to b. It returns errStream if it finds a blob, or large data that a
-// back pointer leads to.
+// message, to b. It returns errStream if it finds a blob, or too much data for a
+// chunk.
 func (e *encoder) transaction(b []byte, c *fs.Cursor, txn *fs.Txn) ([]byte, error) {
+	start := len(b)
 	b = e.begin(b, txn)
 	for {
 		rec, err := c.NextRecord()
@@ -57,7 +58,9 @@ func (e *encoder) transaction(b []byte, c *fs.Cursor, txn *fs.Txn) ([]byte, erro
 		if err != nil {
 			return b, err
 		}
-		if found.Length > chunkSize {
+		// The records behind back pointers are not counted in the
+		// transaction's length, and there can be many.
+		if found.Length > 2*chunkSize-int64(len(b)-start) {
 			return b, errStream
 		}
 		data, err := e.recordData(c, rec, found)

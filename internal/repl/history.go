@@ -323,8 +323,8 @@ func (h *history) unproven() error {
 		why = "it has older ones, which a pack does not leave in place of ours"
 	}
 	for oid := range h.suspects.all() {
-		return fmt.Errorf("%s: %w: %s unknown to %s after %s, and it lacks the current revisions of %d objects, such as %s; %s",
-			h.log.Path(), ErrPackedPast, countTxns(h.apart.here, "here is", "here are"), h.source, h.common, h.suspects.n, oid, why)
+		return fmt.Errorf("%s: %w: %s unknown to %s after %s, and it lacks the current revision of %s, such as %s; %s",
+			h.log.Path(), ErrPackedPast, countTxns(h.apart.here, "here is", "here are"), h.source, h.common, countOf(h.suspects.n, "object"), oid, why)
 	}
 	return nil
 }

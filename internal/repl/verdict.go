@@ -70,6 +70,13 @@ func countTxns(n int, one, many string) string {
 	return fmt.Sprintf("%d transactions %s", n, many)
 }
 
+func countOf(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // Is makes every DivergedError match [ErrDiverged].
 func (e *DivergedError) Is(target error) bool { return target == ErrDiverged }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"zrs/internal/fs"
+	"zrs/internal/pickle"
 )
 
 // blobBudget is how many bytes of blobs are received to be compared before the
@@ -79,8 +80,12 @@ func (h *history) record(e *event) error {
 	default:
 		same, err = h.recordInWhole(e)
 	}
-	if err == nil && same && e.blob {
+	switch {
+	case err != nil || !same:
+	case e.blob:
 		err = h.openBlob(e)
+	case pickle.IsBlobRecord(e.data):
+		err = h.neitherHas(e)
 	}
 	return err
 }
@@ -227,6 +232,8 @@ type blobCheck struct {
 	file *os.File // ours, nil if there is nothing to compare with
 	oid  fs.OID
 	buf  []byte
+
+	missing *fs.BlobWriter // what takes the place of ours, if that is missing
 }
 
 // openBlob begins to compare a blob, whose record is the same here.
@@ -237,9 +244,7 @@ func (h *history) openBlob(e *event) error {
 	}
 	f, err := h.blobs.Open(e.record.OID, e.record.TID)
 	if errors.Is(err, fs.ErrNoBlob) {
-		h.blobsMissing++
-		h.logger.Warn("blob is missing here", "oid", e.record.OID, "tid", e.record.TID)
-		return nil
+		return h.missingBlob(e)
 	}
 	h.blob.file = f
 	if err == nil && e.last { // of no blocks
@@ -248,7 +253,64 @@ func (h *history) openBlob(e *event) error {
 	return err
 }
 
+// missingBlob begins to take a blob from the source that is missing here. That
+// the record is the same on both sides is reason enough.
+func (h *history) missingBlob(e *event) (err error) {
+	h.logger.Warn("blob is missing here", "oid", e.record.OID, "tid", e.record.TID, "fetching", h.mend)
+	if !h.mend {
+		h.blobsMissing++
+		return nil
+	}
+	if h.blob.missing, err = h.blobs.Create(e.record.OID, e.record.TID, h.cur.Offset); err != nil {
+		return err
+	}
+	if e.last {
+		return h.mendBlob(nil, true)
+	}
+	return nil
+}
+
+// mendBlob takes a part of a blob that was missing here.
+func (h *history) mendBlob(data []byte, last bool) error {
+	w := h.blob.missing
+	if _, err := w.Write(data); err != nil {
+		return err
+	}
+	h.stats.BlobBytes.Add(int64(len(data)))
+	if !last {
+		return nil
+	}
+	h.blob.missing = nil
+	if err := w.Commit(); err != nil {
+		return err
+	}
+	h.stats.Blobs.Add(1)
+	return h.blobs.Sync(h.cur.End())
+}
+
+// neitherHas takes a blob's record that came without the blob. If there is none
+// here either it is missing, however often that was said before.
+func (h *history) neitherHas(e *event) error {
+	if h.blobs == nil {
+		return nil
+	}
+	f, err := h.blobs.Open(e.record.OID, e.record.TID)
+	if errors.Is(err, fs.ErrNoBlob) {
+		h.blobsMissing++
+		h.logger.Warn("blob is missing, here and at the source", "oid", e.record.OID, "tid", e.record.TID)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 func (h *history) closeBlob() {
+	if h.blob.missing != nil {
+		_ = h.blob.missing.Abort() // a temporary file, which the next start would remove
+		h.blob.missing = nil
+	}
 	if h.blob.file != nil {
 		h.blob.file.Close()
 		h.blob.file = nil
@@ -274,13 +336,16 @@ func (h *history) block(e *event) error {
 }
 
 func (h *history) mayLeave() bool {
-	return !h.full && h.problem == "" && h.blob.same && len(h.txn.doubts) == 0 &&
+	return !h.full && h.problem == "" && h.blob.same && h.blob.missing == nil && len(h.txn.doubts) == 0 &&
 		!(h.whole && h.cur.TID == h.last)
 }
 
 // compareBlock compares the next part of a blob with ours.
 func (h *history) compareBlock(data []byte, last bool) error {
 	b := &h.blob
+	if b.missing != nil {
+		return h.mendBlob(data, last)
+	}
 	if b.file == nil {
 		return nil
 	}

@@ -48,6 +48,8 @@ type history struct {
 
 	packed       bool // something of ours was packed away there
 	blobsMissing int
+	mend         bool // blobs that are missing here are taken from the source
+	stats        *Stats
 
 	suspects oidSet
 	seen     oidSet // objects of ours of which the source has a record; of a full comparison
@@ -77,7 +79,8 @@ const (
 // last transaction is to be compared to its end if the source's end is wanted.
 func newHistory(s *Secondary, source string, logger *slog.Logger, at start, goal goal) (*history, error) {
 	h := &history{
-		log: s.Log, idx: s.Index, blobs: s.Blobs, logger: logger, source: source,
+		log: s.Log, idx: s.Index, blobs: s.Blobs, stats: &s.Stats, logger: logger, source: source,
+		mend: s.Writer != nil,
 		full: goal.check == CheckFull, room: blobBudget, whole: goal.end,
 		from: at.tid, last: s.Log.Tip().TID, lastTheirs: unknownTxn,
 	}

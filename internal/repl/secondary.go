@@ -212,6 +212,7 @@ func (s *Secondary) Catchup(ctx context.Context, until fs.TID, dry bool) error {
 	for range maxRounds {
 		before := s.Stats.Transactions.Load()
 		err := s.session(ctx, s.Sources[0], goal{end: true, until: until, dry: dry})
+		s.counted = true // what comes now we have from there
 		switch {
 		case errors.Is(err, errDone):
 			return nil

@@ -206,8 +206,9 @@ func (s *outgoing) send(ctx, following context.Context, c *fs.Cursor) error {
 		if c.LastTID() >= end {
 			return context.Cause(ctx)
 		}
-		ch, err := s.feed.next(ctx, c, &s.encoder)
+		err := s.sendChunks(ctx, following, c, &end)
 		switch {
+		case err == nil: // all up to end is sent
 		case isEnd(err):
 			if !caughtUp {
 				caughtUp = true
@@ -223,12 +224,61 @@ func (s *outgoing) send(ctx, following context.Context, c *fs.Cursor) error {
 			if err := s.stream(c); err != nil {
 				return err
 			}
-		case err != nil:
-			return err
 		default:
-			if err := s.sendChunk(ch); err != nil {
-				return err
+			return err
+		}
+	}
+}
+
+// chunksAhead is how many chunks may wait, encoded, while one is sent.
+const chunksAhead = 1
+
+// An encoded is a chunk, or why there is none.
+type encoded struct {
+	chunk *chunk
+	err   error
+}
+
+// sendChunks sends chunks while the next ones are read and encoded. It ends
+// with what the feed ended with, or with nil when all up to end is sent; end is
+// set as soon as no more than the log has now is wanted.
+func (s *outgoing) sendChunks(ctx, following context.Context, c *fs.Cursor, end *fs.TID) error {
+	ahead := make(chan encoded, chunksAhead)
+	reading, stop := context.WithCancel(ctx)
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for {
+			ch, err := s.feed.next(reading, c, &s.encoder)
+			select {
+			case ahead <- encoded{ch, err}:
+			case <-reading.Done():
+				return
 			}
+			if err != nil {
+				return // the cursor is the sender's again
+			}
+		}
+	})
+	defer reader.Wait()
+	defer stop()
+	for {
+		var e encoded
+		select {
+		case e = <-ahead:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if e.err != nil {
+			return e.err
+		}
+		if err := s.sendChunk(e.chunk); err != nil {
+			return err
+		}
+		if following.Err() != nil && *end == fs.MaxTID {
+			*end = s.p.Log.Tip().TID
+		}
+		if e.chunk.last >= *end {
+			return nil
 		}
 	}
 }

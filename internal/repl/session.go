@@ -245,7 +245,6 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 			return c.ended(ctx, b.err)
 		}
 		r.recycle(b)
-		quiet.Reset(c.patience())
 		if c.goal.end && c.check == nil && c.tid > c.last {
 			// What came shows that there was more. Whether this was all will be
 			// seen on the next connection.
@@ -253,6 +252,8 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 				return err
 			}
 		}
+		c.heard = c.received.Load()
+		quiet.Reset(c.patience())
 	}
 }
 

@@ -284,8 +284,30 @@ func (h *history) mendBlob(data []byte, last bool) error {
 	if err := w.Commit(); err != nil {
 		return err
 	}
-	h.stats.Blobs.Add(1)
-	return h.blobs.Sync(h.cur.End())
+	h.fetched++
+	return nil
+}
+
+// placeBlobs puts the blobs in place that were fetched. Before that the checksum
+// behind them must have been right, and the histories must agree; but not in a
+// full comparison, which may fetch very many: there it is enough that their
+// transaction is in both.
+func (h *history) placeBlobs() error {
+	if h.fetched == 0 {
+		return nil
+	}
+	h.stats.Blobs.Add(h.fetched)
+	h.fetched = 0
+	return h.blobs.Sync(h.log.Tip().Offset)
+}
+
+// dropBlobs removes the blobs that were fetched and are not in place.
+func (h *history) dropBlobs() {
+	h.closeBlob()
+	if h.fetched > 0 {
+		h.fetched = 0
+		_ = h.blobs.Discard(0) // temporary files, which the next start would remove
+	}
 }
 
 // neitherHas takes a blob's record that came without the blob. If there is none
@@ -336,7 +358,7 @@ func (h *history) block(e *event) error {
 }
 
 func (h *history) mayLeave() bool {
-	return !h.full && h.problem == "" && h.blob.same && h.blob.missing == nil && len(h.txn.doubts) == 0 &&
+	return !h.full && h.problem == "" && h.blob.same && h.blob.missing == nil && h.fetched == 0 && len(h.txn.doubts) == 0 &&
 		!(h.whole && h.cur.TID == h.last)
 }
 

@@ -1,6 +1,7 @@
 package repl
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -180,6 +181,27 @@ func TestG4_MissingBlob(t *testing.T) {
 		if err := s.Catchup(t.Context(), 0, false); err != nil || s.Stats.BlobsMissing.Load() != 0 || s.Stats.Blobs.Load() != 1 {
 			t.Errorf("Catchup() = %v, %d missing, %d fetched, want 0, 1", err, s.Stats.BlobsMissing.Load(), s.Stats.Blobs.Load())
 		}
+	})
+	// But not from a source with another history, nor if it is altered on the way.
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := makeFile(t, "1 a*; 2 b=1"), makeFile(t, "1 a*hello; 3 b=2")
+		err := catchUpFiles(t, ours, theirs, CheckTail)
+		if !errors.Is(err, ErrDiverged) {
+			t.Errorf("Catchup() = %v, want %v", err, ErrDiverged)
+		}
+		checkNoTemporary(t, ours+".blobs")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		ours := makeFile(t, "1 a*; 2 b=1")
+		was := takeSnapshot(t, ours, ours+".blobs")
+		answer := newStream(0).begin(tidOf(1)).blob(0, tidOf(1), 1, "hello").commit().begin(tidOf(2)).store(1, tidOf(2), "1").commit().b
+		src := newScripted(t, pipes, []step{skipHandshake, send(bytes.Replace(answer, []byte("hello"), []byte("hallo"), 1)), hangUp})
+		s := newSecondary(t, ours, ours+".blobs", src.Source)
+		if err := s.Catchup(t.Context(), 0, false); !errors.Is(err, ErrChecksum) {
+			t.Errorf("Catchup() = %v, want %v", err, ErrChecksum)
+		}
+		was.checkUnchanged(t, ours, ours+".blobs")
+		checkNoTemporary(t, ours+".blobs")
 	})
 	// A wrapper's records do not say what they are, but the file is there.
 	synctest.Test(t, func(t *testing.T) {

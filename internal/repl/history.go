@@ -48,7 +48,8 @@ type history struct {
 
 	packed       bool // something of ours was packed away there
 	blobsMissing int
-	mend         bool // blobs that are missing here are taken from the source
+	mend         bool // blobs that are missing here are fetched from the source
+	fetched      int64
 	stats        *Stats
 
 	suspects oidSet
@@ -113,7 +114,7 @@ func newHistory(s *Secondary, source string, logger *slog.Logger, at start, goal
 // close lets go of the data file.
 func (h *history) close() {
 	h.ours.Close()
-	h.closeBlob()
+	h.dropBlobs()
 }
 
 // advance moves to our next transaction.
@@ -246,7 +247,9 @@ func (h *history) commit() (done bool, err error) {
 		}
 	}
 	if h.problem == "" {
-		h.match()
+		if err := h.match(); err != nil {
+			return false, err
+		}
 	}
 	done = h.cur.TID == h.last
 	return done, h.advance()
@@ -255,13 +258,15 @@ func (h *history) commit() (done bool, err error) {
 // match notes that our next transaction is in both histories. What was before
 // it then is, too, or was before a pack: histories that have parted do not meet
 // again. A full comparison does not rely on that.
-func (h *history) match() {
+func (h *history) match() error {
 	h.matched++
 	h.common = h.cur.TID
 	h.apart = apart{}
-	if !h.full {
-		h.suspects = oidSet{}
+	if h.full {
+		return h.placeBlobs()
 	}
+	h.suspects = oidSet{}
+	return nil
 }
 
 // end takes the end of what there is to compare. The source's next transaction

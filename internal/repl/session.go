@@ -293,10 +293,19 @@ func (c *session) patience() time.Duration {
 
 // silent decides what to do when nothing has come for a while.
 func (c *session) silent(quiet *time.Timer) error {
-	if c.check == nil && !c.goal.end {
+	if c.check == nil && !c.goal.end && !c.due() {
+		quiet.Reset(c.s.Timeout)
 		return nil // more may come at any time
 	}
 	n := c.received.Load()
+	if c.check == nil && !c.goal.end {
+		if n == c.heard {
+			return fmt.Errorf("%w: it has sent nothing for %s", ErrHungUp, c.s.Timeout)
+		}
+		c.heard = n
+		quiet.Reset(c.s.Timeout)
+		return nil
+	}
 	if n == c.heard && c.finished {
 		return fmt.Errorf("%w: it has not answered for %s", ErrHungUp, c.s.Timeout)
 	}
@@ -308,6 +317,12 @@ func (c *session) silent(quiet *time.Timer) error {
 	c.heard = n
 	quiet.Reset(c.patience())
 	return nil
+}
+
+// due reports whether the source owes us something: the rest of a transaction,
+// or the first one where we have none.
+func (c *session) due() bool {
+	return c.inTxn || !c.good && c.from.tid == 0
 }
 
 // sync makes durable what was appended, now that nothing more is waiting. It
@@ -370,7 +385,10 @@ func (c *session) compared(next fs.Status) error {
 		return c.agreed()
 	}
 	c.hold = true
-	return nil
+	if c.s.Writer == nil {
+		return nil
+	}
+	return c.s.Writer.Hold(true)
 }
 
 // agreed notes that the histories fit.
@@ -378,7 +396,15 @@ func (c *session) agreed() error {
 	h := c.check
 	c.logger.Info("connected, histories agree", "tid", h.last, "transactions", h.matched, "packed", h.packed)
 	c.s.compared(h)
+	if err := h.placeBlobs(); err != nil {
+		return err
+	}
 	h.close()
+	if c.hold && c.s.Writer != nil {
+		if err := c.s.Writer.Hold(false); err != nil {
+			return err
+		}
+	}
 	c.check, c.hold, c.unsure = nil, false, counts{}
 	return c.usable()
 }

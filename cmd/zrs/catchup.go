@@ -94,10 +94,12 @@ func (c *catchupCmd) Run(ctx context.Context, e *env) error {
 	start := time.Now()
 	err = e.withProgress("catching up", func(p *progress) error { return c.catchup(ctx, e, src, &sum, p) })
 	sum.finish(err, time.Since(start))
-	if err == nil || e.json || errors.Is(err, repl.ErrIncomplete) {
+	answer := err == nil || e.json || errors.Is(err, repl.ErrIncomplete)
+	err = adviseSource(err, c.FS)
+	if answer {
 		err = errors.Join(err, e.answer(&sum, sum.writeText))
 	}
-	return adviseSource(err, c.FS)
+	return err
 }
 
 // catchup does the work, and tells in sum what it was.
@@ -107,6 +109,9 @@ func (c *catchupCmd) catchup(ctx context.Context, e *env, src source, sum *catch
 		LimitRate:    int64(c.LimitRate),
 		Timeout:      time.Duration(c.Timeout),
 		Logger:       e.log,
+	}
+	if err := c.checkApart(src); err != nil {
+		return err
 	}
 	until, err := c.until()
 	if err != nil {
@@ -148,7 +153,22 @@ func (c *catchupCmd) until() (fs.TID, error) {
 	case c.Until.head:
 		return 0, fmt.Errorf("--until: %s: a source can't tell where that is, give a transaction id or a time", c.Until)
 	}
+	if c.Until.TID() == 0 {
+		return 0, fmt.Errorf("--until: %s: no transaction can be that early", c.Until)
+	}
 	return c.Until.TID(), nil
+}
+
+// checkApart refuses to take transactions or blobs from where they would go to.
+func (c *catchupCmd) checkApart(src source) error {
+	for _, pair := range [][2]string{{src.path, c.FS}, {c.SourceBlobDir, c.BlobDir}} {
+		a, errA := os.Stat(pair[0])
+		b, errB := os.Stat(pair[1])
+		if errA == nil && errB == nil && os.SameFile(a, b) {
+			return fmt.Errorf("%s is the source and what is to be written", pair[1])
+		}
+	}
+	return nil
 }
 
 // openFile opens the file that is to be brought up to date, or just looks at it

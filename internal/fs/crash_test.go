@@ -182,13 +182,14 @@ func TestWriter_Crash(t *testing.T) {
 // the file and the last TID that a Sync has acknowledged.
 func crashAt(t *testing.T, source []byte, every, k int) (*faultyFile, TID, error) {
 	t.Helper()
-	file := &faultyFile{now: MagicPython3[:], synced: MagicPython3[:], left: k}
+	file := &faultyFile{now: MagicPython3[:], synced: MagicPython3[:], left: 1 << 30}
 	path := filepath.Join(t.TempDir(), "Data.fs")
 	w := openWriter(t, path, WriterOptions{wrap: func(f dataFile) dataFile {
 		file.dataFile = f
 		file.now, file.synced = bytes.Clone(MagicPython3[:]), bytes.Clone(MagicPython3[:])
 		return file
 	}})
+	file.left = k
 	r := NewReader(bytes.NewReader(source), "", FirstOffset, int64(len(source)))
 	_, err := copyTxns(r, w, func(n int) bool { return n%every == 0 })
 	acknowledged := w.Log().Tip().TID

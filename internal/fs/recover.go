@@ -143,6 +143,10 @@ func initialize(f *os.File, path string) error {
 
 // load finds the end of the file and fills the index.
 func (w *Writer) load(ctx context.Context, size int64) error {
+	// What a process that was killed had written may be in memory only.
+	if err := w.file.Sync(); err != nil {
+		return fmt.Errorf("%s: sync: %w", w.path, err)
+	}
 	s, idx, err := loadIndex(ctx, w.log, w.file, size)
 	if err != nil {
 		return err
@@ -244,8 +248,19 @@ func (w *Writer) cutTail(end, size int64, why error) error {
 
 // saveTail copies the bytes [end, size) of a data file to the first of
 // NAME.tr0, NAME.tr1, ... that does not exist, as ZODB does, and returns its
-// name.
+// name. A batch of a [Writer] that was killed goes to NAME.trz, in place of the
+// last such: it will come again from where it came, and must not fill the disk.
 func saveTail(path string, src io.ReaderAt, end, size int64) (string, error) {
+	var head [txnHeaderSize]byte
+	if n, _ := src.ReadAt(head[:], end); n == len(head) {
+		if h := decodeFixedHeader(head[:]); h.status == StatusCheckpoint && h.length == unknownLength {
+			name := path + ".trz"
+			return name, replaceFile(name, name+".tmp", func(w io.Writer) error {
+				_, err := io.Copy(w, io.NewSectionReader(src, end, size-end))
+				return err
+			})
+		}
+	}
 	for n := 0; ; n++ {
 		name := fmt.Sprintf("%s.tr%d", path, n)
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)

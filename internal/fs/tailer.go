@@ -427,8 +427,12 @@ func (t *Tailer) replaced(ctx context.Context) error {
 	if errors.Is(err, iofs.ErrNotExist) {
 		return nil // in the middle of another replacement
 	}
-	if err != nil {
+	if errors.Is(err, ErrFormat) {
 		return fmt.Errorf("%w: %w", ErrReplaced, err)
+	}
+	if err != nil { // too many open files, say: that passes
+		t.opts.Logger.Warn("can't open the file that has taken the data file's name, trying again", "path", t.log.path, "err", err)
+		return nil
 	}
 	if magic != MagicPython3 {
 		file.Close()

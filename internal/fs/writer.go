@@ -62,6 +62,7 @@ type Writer struct {
 
 	batch batch
 	txn   open
+	held  bool // nothing may become durable, see Hold
 	err   error
 }
 
@@ -216,7 +217,7 @@ func (w *Writer) Commit() error {
 // header must be durable before anything behind it is, or a loss of power could
 // leave whole transactions behind a hole.
 func (w *Writer) lead() error {
-	if straddles(w.batch.start) {
+	if straddles(w.batch.start) && !w.held {
 		return w.Sync() // its length and status could not be written at once
 	}
 	if err := w.flush(); err != nil {
@@ -248,8 +249,10 @@ func (w *Writer) Abort() error {
 }
 
 // Rollback gives up all that was committed since the last Sync, and the
-// transaction in progress. Afterwards the file is as that Sync left it.
+// transaction in progress, and ends a Hold. Afterwards the file is as that Sync
+// left it.
 func (w *Writer) Rollback() error {
+	w.held = false
 	if w.err != nil || w.batch.count == 0 && !w.txn.active {
 		return w.err
 	}
@@ -316,11 +319,30 @@ func (w *Writer) unindex(start int64) error {
 	return nil
 }
 
+// Hold keeps all that is committed from now on from becoming durable, so that
+// [Writer.Rollback] can take it back, until it is called with false. Sync must
+// not be called meanwhile, and nothing may wait for it.
+//
+// If the batch that is held begins where the length and the status of a header
+// lie in two sectors, a loss of power while it is confirmed can leave whole
+// transactions behind one of status 'c': damage, for a person to mend, but with
+// nothing lost.
+func (w *Writer) Hold(held bool) error {
+	if held && w.batch.count > 0 {
+		return w.fail(errors.New("fs: Hold with transactions that are not durable"))
+	}
+	w.held = held
+	return w.err
+}
+
 // Sync makes all committed transactions durable, with their blobs, and then
 // publishes them. It may be called inside a transaction, which stays open.
 func (w *Writer) Sync() error {
 	if w.err != nil || w.batch.count == 0 {
 		return w.err
+	}
+	if w.held {
+		return w.fail(errors.New("fs: Sync of transactions that are held"))
 	}
 	if err := w.stillNamed(); err != nil {
 		return w.fail(err)
@@ -454,6 +476,9 @@ func (w *Writer) fail(err error) error {
 // wrong with that; the failure itself was returned before.
 func (w *Writer) Close() error {
 	var errs []error
+	if w.err == nil && w.held {
+		errs = append(errs, w.Rollback())
+	}
 	if w.err == nil {
 		errs = append(errs, w.Abort(), w.Sync(), w.saveIndex())
 	} else if tip := w.log.Tip(); w.stillNamed() == nil {

@@ -385,6 +385,9 @@ func TestWriter_G20_BlobsFirst(t *testing.T) {
 	syncs := 0
 	w = openWriter(t, path, WriterOptions{BlobDir: blobs, wrap: func(f dataFile) dataFile {
 		return watchedFile{f, func() {
+			if w == nil {
+				return // it is being opened
+			}
 			syncs++
 			if _, err := os.Stat(w.Blobs().Path(1, 10)); err != nil {
 				t.Errorf("the data file is synced before the blob is in place: %v", err)

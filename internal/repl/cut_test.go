@@ -14,7 +14,7 @@ import (
 
 // cutSource is a source whose first connection breaks after so many bytes of
 // what the primary sends.
-func cutSource(t testing.TB, src Source, cut int) Source {
+func cutSource(_ testing.TB, src Source, cut int) Source {
 	var first sync.Once
 	return Source{Name: "cut", Dial: func(ctx context.Context) (net.Conn, error) {
 		conn, err := src.Dial(ctx)

@@ -60,7 +60,7 @@ func TestSecondary_brokenSource(t *testing.T) {
 		{"blob-outside", after().blob(1, tidOf(2), 1, "x").b, ErrProtocol},
 		{"wrong-checksum", begun().store(1, tidOf(2), "x").raw(digest).b, ErrChecksum},
 		{"short-checksum", begun().raw([]byte("(X\x01\x00\x00\x00C(c_codecs\nencode\n(X\x01\x00\x00\x00xX\x06\x00\x00\x00latin1tRtt.")).b, ErrProtocol},
-		{"altered-data", bytes.Replace(begun().store(1, tidOf(2), "the data").commit().b, []byte("the data"), []byte("teh data"), 1), ErrChecksum},
+		{"altered-data", bytes.Replace(begun().store(1, tidOf(2), "the data").commit().b, []byte("the data"), []byte("thy data"), 1), ErrChecksum},
 		{"too-few-blocks", begun().blob(1, tidOf(2), 3, "x").commit().b, ErrHungUp},
 		{"too-many-blocks", begun().blob(1, tidOf(2), 1, "x", "y").commit().b, ErrProtocol},
 		{"no-blocks-announced", begun().blob(1, tidOf(2), 0, "x").commit().b, ErrProtocol},

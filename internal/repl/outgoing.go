@@ -66,6 +66,9 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 		s.logger.Info("secondary disconnected", "transactions", s.sent, "reason", "finished")
 	case ctx.Err() != nil:
 		s.logger.Info("secondary disconnected", "transactions", s.sent, "reason", context.Cause(ctx).Error())
+	case isClosed(err):
+		s.logger.Info("secondary disconnected", "transactions", s.sent, "reason", err.Error())
+		s.conn.Close()
 	default:
 		s.logger.Error("stopped serving a secondary", "transactions", s.sent, "err", err)
 		s.tell(err)

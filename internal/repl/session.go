@@ -50,6 +50,7 @@ type session struct {
 	heard    int64 // received when we last looked
 
 	tid       fs.TID // of the source's last transaction
+	inTxn     bool   // it has not ended yet
 	comparing bool   // that one is here already: it is compared, or passed over
 	blob      *fs.BlobWriter
 	size      int64  // of the data file at the last Begin
@@ -421,6 +422,12 @@ func (c *session) usable() error {
 
 // event takes one step of the stream.
 func (c *session) event(e *event) error {
+	switch e.kind {
+	case eventBegin:
+		c.inTxn = true
+	case eventCommit:
+		c.inTxn = false
+	}
 	if e.kind == eventBegin {
 		if err := c.place(e.begin); err != nil {
 			return err

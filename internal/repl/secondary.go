@@ -136,7 +136,7 @@ func (s *Secondary) Run(ctx context.Context) error {
 				return err
 			}
 			s.explain(src, err)
-			if s.good.Load() {
+			if s.good.Load() && !errors.Is(err, errStalled) {
 				good = true // start again with the one that we like best
 				break
 			}

@@ -23,6 +23,10 @@ var ErrRefused = errors.New("the source closed the connection without a word")
 // all, or sent no answer in time.
 var ErrHungUp = errors.New("the source hung up")
 
+// errStalled is the [ErrHungUp] of a source that owes us something and has fallen
+// silent, with the connection up: another one may do better.
+var errStalled = fmt.Errorf("%w: it has fallen silent", ErrHungUp)
+
 // errDone says that a session has got what it was to get.
 var errDone = errors.New("done")
 
@@ -48,6 +52,7 @@ type session struct {
 	finished bool       // the source was asked for the end
 	received atomic.Int64
 	heard    int64 // received when we last looked
+	waiting  bool  // for the source to go on, since we last looked
 
 	tid       fs.TID // of the source's last transaction
 	inTxn     bool   // it has not ended yet
@@ -253,7 +258,7 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 				return err
 			}
 		}
-		c.heard = c.received.Load()
+		c.heard, c.waiting = c.received.Load(), false
 		quiet.Reset(c.patience())
 	}
 }
@@ -294,18 +299,9 @@ func (c *session) patience() time.Duration {
 
 // silent decides what to do when nothing has come for a while.
 func (c *session) silent(quiet *time.Timer) error {
-	if c.check == nil && !c.goal.end && !c.due() {
-		quiet.Reset(c.s.Timeout)
-		return nil // more may come at any time
-	}
 	n := c.received.Load()
 	if c.check == nil && !c.goal.end {
-		if n == c.heard {
-			return fmt.Errorf("%w: it has sent nothing for %s", ErrHungUp, c.s.Timeout)
-		}
-		c.heard = n
-		quiet.Reset(c.s.Timeout)
-		return nil
+		return c.owed(n, quiet)
 	}
 	if n == c.heard && c.finished {
 		return fmt.Errorf("%w: it has not answered for %s", ErrHungUp, c.s.Timeout)
@@ -317,6 +313,22 @@ func (c *session) silent(quiet *time.Timer) error {
 	}
 	c.heard = n
 	quiet.Reset(c.patience())
+	return nil
+}
+
+// owed decides what to do about the silence of a source that is followed. n is
+// how many bytes have come: slow is not silent.
+func (c *session) owed(n int64, quiet *time.Timer) error {
+	switch {
+	case !c.due(): // more may come at any time, or never
+		c.waiting = false
+	case !c.waiting || n != c.heard:
+		c.waiting = true
+	default:
+		return fmt.Errorf("%w: nothing has come for %s", errStalled, c.s.Timeout)
+	}
+	c.heard = n
+	quiet.Reset(c.s.Timeout)
 	return nil
 }
 

@@ -119,21 +119,30 @@ func (s *Secondary) compared(h *history) {
 }
 
 // Run replicates until ctx is done, and returns nil then. It returns before
-// that only when a person has to act: [ErrDiverged], [ErrPackedPast], or
-// trouble with the local files, after which the writer can't go on.
+// that only when a person has to act: when no source is left that fits, with
+// [ErrDiverged], [ErrPackedPast] or [ErrBlobDirNeeded] for the one that is liked
+// best, or for trouble with the local files, after which the writer can't go on.
 func (s *Secondary) Run(ctx context.Context) error {
 	s.setDefaults()
 	delay := s.ReconnectDelay
+	unfit := make([]error, len(s.Sources)) // why a source is not tried again
 	for {
-		good := false
-		for _, src := range s.Sources {
+		good, left := false, 0
+		for i, src := range s.Sources {
+			if unfit[i] != nil {
+				continue
+			}
 			s.good.Store(false)
 			err := s.session(ctx, src, goal{})
-			if ctx.Err() != nil {
+			switch {
+			case ctx.Err() != nil:
 				return s.interrupted(ctx, err)
-			}
-			if fatal(err) {
+			case misfit(err):
+				unfit[i] = err
+			case fatal(err):
 				return err
+			default:
+				left++
 			}
 			s.explain(src, err)
 			if s.good.Load() && !errors.Is(err, errStalled) {
@@ -141,8 +150,11 @@ func (s *Secondary) Run(ctx context.Context) error {
 				break
 			}
 		}
-		if good {
+		switch {
+		case good:
 			delay = s.ReconnectDelay
+		case left == 0:
+			return unfit[0]
 		}
 		select {
 		case <-time.After(delay/2 + rand.N(delay/2+1)):
@@ -151,6 +163,11 @@ func (s *Secondary) Run(ctx context.Context) error {
 		}
 		delay = min(2*delay, s.ReconnectMax)
 	}
+}
+
+// misfit reports whether err says that a source is none for our file.
+func misfit(err error) bool {
+	return errors.Is(err, ErrDiverged) || errors.Is(err, ErrPackedPast) || errors.Is(err, ErrBlobDirNeeded)
 }
 
 // interrupted returns what is left of an error once we were told to stop.
@@ -164,7 +181,7 @@ func (s *Secondary) interrupted(ctx context.Context, err error) error {
 // fatal reports whether err will not go away by connecting again.
 func fatal(err error) bool {
 	switch {
-	case errors.Is(err, ErrDiverged), errors.Is(err, ErrPackedPast), errors.Is(err, ErrBlobDirNeeded):
+	case misfit(err):
 		return true
 	case errors.Is(err, io.EOF), errors.Is(err, errDone):
 		return false
@@ -183,6 +200,8 @@ func (s *Secondary) explain(src Source, err error) {
 	switch {
 	case errors.Is(err, ErrRefused):
 		log.Warn("the source refuses us", "err", err, "advice", refusedAdvice(s.Blobs != nil))
+	case misfit(err):
+		log.Error("the source does not fit and is not tried again", "err", err)
 	case errors.Is(err, ErrAhead):
 		log.Error("the source lacks transactions that are here", "err", err)
 	case errors.Is(err, ErrProtocol), errors.Is(err, ErrChecksum):

@@ -436,9 +436,9 @@ func TestSecondary_sources(t *testing.T) {
 		book, logger := newLogBook(t)
 		w, good := newSource(t, "1 a=1; 2 a=2")
 		var first, third atomic.Int64
-		up := false
+		var up atomic.Bool
 		best := counted(Source{Name: "best", Dial: func(ctx context.Context) (net.Conn, error) {
-			if !up {
+			if !up.Load() {
 				return nil, errors.New("connection refused")
 			}
 			return good.Dial(ctx)
@@ -456,7 +456,7 @@ func TestSecondary_sources(t *testing.T) {
 		if !book.has("the source refuses us", "source=refusing", "give a blob directory") {
 			t.Error("it is not told that the second one refuses")
 		}
-		up = true
+		up.Store(true)
 		if err := stop(); err != nil {
 			t.Errorf("Run() = %v", err)
 		}
@@ -501,6 +501,47 @@ func TestSecondary_runEnds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// With several sources, those with another history are left out. Only when there
+// is no other Run ends.
+func TestSecondary_sourcesThatDoNotFit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, good := newSource(t, "1 a=1; 2 b=1")
+		var forked atomic.Int64
+		fork, _ := servePipes(t, newPrimary(t, makeFile(t, "1 a=1; 3 b=2"), ""))
+		var up atomic.Bool
+		up.Store(true)
+		s := newSecondary(t, makeFile(t, "1 a=1; 2 b=1"), "", counted(fork, &forked), Source{Name: "good", Dial: func(ctx context.Context) (net.Conn, error) {
+			if !up.Load() {
+				return nil, errors.New("connection refused")
+			}
+			return good.Dial(ctx)
+		}})
+		stop := runSecondary(t, s)
+		commit(t, w, 3)
+		waitForTip(t, s.Log, w.End())
+		if err := stop(); err != nil {
+			t.Errorf("Run() = %v", err)
+		}
+		tried := forked.Load()
+		up.Store(false)
+		stop = runSecondary(t, s)
+		time.Sleep(time.Hour)
+		up.Store(true)
+		commit(t, w, 4)
+		waitForTip(t, s.Log, w.End())
+		if err := stop(); err != nil {
+			t.Errorf("Run() = %v", err)
+		}
+		if n := forked.Load() - tried; n > tried {
+			t.Errorf("there were %d connections to a source that does not fit", n)
+		}
+		s.Sources[1] = fork
+		if err := s.Run(t.Context()); !errors.Is(err, ErrDiverged) {
+			t.Errorf("Run() = %v, want %v", err, ErrDiverged)
+		}
+	})
 }
 
 // A source that was behind is followed as soon as it is not any more.

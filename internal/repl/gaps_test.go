@@ -182,6 +182,52 @@ func TestG4_MissingBlob(t *testing.T) {
 			t.Errorf("Catchup() = %v, %d missing, %d fetched, want 0, 1", err, s.Stats.BlobsMissing.Load(), s.Stats.Blobs.Load())
 		}
 	})
+	// That goes for large ones and empty ones, in the tail and in all of it, but
+	// not for a dry run.
+	synctest.Test(t, func(t *testing.T) {
+		theirs := filepath.Join(memoryDir(t), "Data.fs")
+		writeTxns(t, theirs, []txn{{
+			tid: tidOf(1), status: ' ',
+			recs: []rec{{oid: 0, data: blobData, blob: strings.Repeat("x", 200_000), hasBlob: true}, {oid: 1, data: blobData, hasBlob: true}},
+		}})
+		src, _ := servePipes(t, newPrimary(t, theirs, theirs+".blobs"))
+		for _, check := range []CheckHistory{CheckTail, CheckFull, CheckNone} {
+			ours := makeFile(t, "1 a* b*")
+			s := newSecondary(t, ours, ours+".blobs", src)
+			s.CheckHistory = check
+			if err := s.Catchup(t.Context(), 0, check == CheckNone); err != nil {
+				t.Errorf("Catchup() = %v", err)
+			}
+			closeSecondary(t, s)
+			if check == CheckNone {
+				if n := len(blobFiles(t, ours+".blobs")); n > 0 {
+					t.Errorf("%d blobs were fetched, want none", n)
+				}
+				continue
+			}
+			checkSameBlobs(t, ours+".blobs", theirs+".blobs")
+			checkNoTemporary(t, ours+".blobs")
+		}
+		ours := makeFile(t, "1 a* b*")
+		log, index, done, err := fs.OpenReadOnly(t.Context(), ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer done()
+		s := &Secondary{Sources: []Source{src}, Log: log, Index: index, Blobs: new(fs.BlobDir), Logger: testLogger(t)}
+		if err := s.Catchup(t.Context(), 0, true); err != nil || s.Stats.BlobsMissing.Load() != 2 {
+			t.Errorf("a dry Catchup() = %v, %d missing, want 2", err, s.Stats.BlobsMissing.Load())
+		}
+	})
+	// One that nobody has is missing, however often that was said before.
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := makeFile(t, "1 a*"), makeFile(t, "1 a*")
+		src, _ := servePipes(t, newPrimary(t, theirs, theirs+".blobs"))
+		s := newSecondary(t, ours, ours+".blobs", src)
+		if err := s.Catchup(t.Context(), 0, false); err != nil || s.Stats.BlobsMissing.Load() != 1 {
+			t.Errorf("Catchup() = %v, %d missing, want 1", err, s.Stats.BlobsMissing.Load())
+		}
+	})
 	// But not from a source with another history, nor if it is altered on the way.
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := makeFile(t, "1 a*; 2 b=1"), makeFile(t, "1 a*hello; 3 b=2")
@@ -435,16 +481,9 @@ func long(n int) string {
 	return "\x80\x03}q\x00(X\x01\x00\x00\x00aq\x01" + string(text) + strings.Repeat("x", n) + "q\x02X\x01\x00\x00\x00bq\x03h\x02u."
 }
 
-// Extensions arrive as they are stored: those that zc.zrs makes too large for
-// its secondary (G13), and those that it can't read (G14).
-func TestG13_G14_Extensions(t *testing.T) {
-	extensions := []string{
-		long(60000),
-		"}q\x01U\x01aU\x02\xc3\xa9s.",                             // Python 2, a byte string that is no ASCII
-		"\x80\x02}q\x00U\x01aq\x01U\x01bq\x02s.",                  // Python 2 with ZODB 5
-		"\x80\x03}q\x00X\x01\x00\x00\x00acmodule\nclass\nq\x01s.", // of a class
-		"not a pickle",
-	}
+// checkExtensions checks that extensions arrive as they are stored.
+func checkExtensions(t *testing.T, extensions ...string) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var txns []txn
 		for i, e := range extensions {
@@ -461,6 +500,19 @@ func TestG13_G14_Extensions(t *testing.T) {
 		closeSecondary(t, s)
 		checkSame(t, ours, theirs)
 	})
+}
+
+// An extension that zc.zrs makes too large for its secondary, which then hangs.
+func TestG13_ExtensionsDoNotGrow(t *testing.T) { checkExtensions(t, long(60000), long(65400)) }
+
+// Extensions that zc.zrs can't read, or not send.
+func TestG14_OldExtensions(t *testing.T) {
+	checkExtensions(t,
+		"}q\x01U\x01aU\x02\xc3\xa9s.",                             // Python 2, a byte string that is no ASCII
+		"\x80\x02}q\x00U\x01aq\x01U\x01bq\x02s.",                  // Python 2 with ZODB 5
+		"\x80\x03}q\x00X\x01\x00\x00\x00acmodule\nclass\nq\x01s.", // of a class
+		"not a pickle",
+	)
 }
 
 // Blob records are known by their bytes, whatever pickled them.

@@ -201,9 +201,9 @@ func (s *outgoing) open(ctx context.Context) (*fs.Cursor, error) {
 // all is sent that there was by then.
 func (s *outgoing) send(ctx, following context.Context, c *fs.Cursor) error {
 	caughtUp := false
-	end := fs.MaxTID // of what is to be sent
+	end := endless // of what is to be sent
 	for {
-		if following.Err() != nil && end == fs.MaxTID {
+		if following.Err() != nil && end == endless {
 			end = s.p.Log.Tip().TID
 		}
 		if c.LastTID() >= end {
@@ -233,8 +233,13 @@ func (s *outgoing) send(ctx, following context.Context, c *fs.Cursor) error {
 	}
 }
 
-// chunksAhead is how many chunks may wait, encoded, while one is sent.
-const chunksAhead = 1
+const (
+	// chunksAhead is how many chunks may wait, encoded, while one is sent.
+	chunksAhead = 1
+
+	// endless is later than any transaction.
+	endless = ^fs.TID(0)
+)
 
 // An encoded is a chunk, or why there is none.
 type encoded struct {
@@ -277,7 +282,7 @@ func (s *outgoing) sendChunks(ctx, following context.Context, c *fs.Cursor, end 
 		if err := s.sendChunk(e.chunk); err != nil {
 			return err
 		}
-		if following.Err() != nil && *end == fs.MaxTID {
+		if following.Err() != nil && *end == endless {
 			*end = s.p.Log.Tip().TID
 		}
 		if e.chunk.last >= *end {

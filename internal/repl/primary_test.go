@@ -133,6 +133,59 @@ func TestPrimary_streams(t *testing.T) {
 	checkSameBlobs(t, ours+".blobs", path+".blobs")
 }
 
+// A primary that can't go on ends the stream inside of a frame: not even a
+// secondary that has asked for the end takes that for one.
+func TestPrimary_breaksOff(t *testing.T) {
+	for _, txns := range []string{"1 a=1; 2 b*; 3 c=1", "2 b*"} {
+		synctest.Test(t, func(t *testing.T) {
+			path := makeFile(t, txns)
+			p := newPrimary(t, path, path+".blobs")
+			p.MissingBlob = FailMissingBlob
+			lines, err := parseStream(t, 0, ask(t, p, wire.Protocol21, 0))
+			if !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("after %q the stream ends with %v", lines, err)
+			}
+		})
+	}
+	// So does one whose blob gets shorter while it is sent.
+	t.Run("blob", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "Data.fs")
+		writeTxns(t, path, []txn{{tid: tidOf(1), status: ' ', recs: []rec{{oid: 0, data: blobData, blob: strings.Repeat("x", 32<<20), hasBlob: true}}}})
+		src, _ := serveTCP(t, newPrimary(t, path, path+".blobs"))
+		conn, err := src.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		var got []byte
+		err = playTo(conn, send(wire.AppendHandshake(nil, wire.Protocol21, 0)), func(c net.Conn) error {
+			first := make([]byte, 1000)
+			if _, err := io.ReadFull(c, first); err != nil {
+				return err
+			}
+			for _, file := range walkFiles(path + ".blobs") {
+				if fi, err := os.Stat(file); err == nil && fi.Size() > 1<<20 {
+					if err := os.Truncate(file, 1<<20); err != nil {
+						return err
+					}
+				}
+			}
+			rest, err := io.ReadAll(c)
+			got = append(first, rest...)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got) > 32<<20 {
+			t.Skip("all of it was under way already")
+		}
+		if _, err := parseStream(t, 0, got); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("the stream ends with %v", err)
+		}
+	})
+}
+
 // When it stops, secondaries get what there is by then.
 func TestPrimary_stop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -173,7 +173,8 @@ type observer struct {
 }
 
 // pause is how long an observer waits between looks: the resolution of what it
-// measures, and small against that.
+// measures, and small against that. A sleep of Go's own is rounded up to a
+// millisecond in an idle process, which is not.
 const pause = 100 * time.Microsecond
 
 func observe(path string) *observer {
@@ -187,7 +188,7 @@ func observe(path string) *observer {
 				f, _ = os.Open(path) // it appears when the secondary makes it
 			}
 			if f == nil || !o.next(f, &pos) {
-				time.Sleep(pause)
+				rest(pause)
 			}
 		}
 		f.Close()

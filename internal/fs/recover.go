@@ -158,7 +158,7 @@ func (w *Writer) load(ctx context.Context, size int64) error {
 	}
 	w.idx = idx
 	w.pos, w.bufAt, w.tid = s.end, s.end, s.tid
-	w.batch.start = s.end
+	w.batch.start, w.finished.tid = s.end, s.tid
 	return nil
 }
 

@@ -10,8 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // TailerOptions are what a [Tailer] may be told. The zero value is usable.
@@ -49,7 +47,6 @@ type Tailer struct {
 	sync    func(*os.File) error // dataSync, but for tests
 	stuck   stuckTail
 	missing time.Time // since when the path leads nowhere
-	pace    *rate.Limiter
 }
 
 // stuckTail is what stands at the end and is no finished transaction.
@@ -89,9 +86,6 @@ func OpenTailer(path string, opts TailerOptions) (*Tailer, error) {
 		empty: magic == Magic{},
 		pos:   FirstOffset,
 		sync:  dataSync,
-		// A commit is three writes or so, and what comes alone is seen at once.
-		// In a storm of them each look finds more than one.
-		pace: rate.NewLimiter(rate.Every(200*time.Microsecond), 64),
 	}, nil
 }
 
@@ -136,9 +130,6 @@ func (t *Tailer) run(ctx context.Context) error {
 		select {
 		case <-wake:
 		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if err := t.pace.Wait(ctx); err != nil {
 			return context.Cause(ctx)
 		}
 	}

@@ -30,16 +30,19 @@ type WriterOptions struct {
 // unpacked file comes out byte for byte the same.
 //
 // A transaction is written by [Writer.Begin], [Writer.Restore] for each record
-// and [Writer.Commit]. It counts, and others see it in the [Log], only after
-// the following [Writer.Sync], which makes all that were committed before it
-// durable at once. A crash at any instant leaves the file with what the last
-// Sync made durable, perhaps more whole transactions, and a tail that opening
-// it again cuts off (see [OpenWriter]).
+// and [Writer.Commit]. Others who read the file see it after the following
+// [Writer.Finish], which finishes all that were committed before it at once. It
+// counts, and is in the [Log], when it is durable: after the following
+// [Writer.Sync], or with the next that are finished. A crash at any instant
+// leaves the file with what was durable, perhaps more whole transactions, and a
+// tail that opening it again cuts off (see [OpenWriter]).
 //
 // The first transaction of such a batch is written with status 'c' and, while
 // more than one is in it, a length that reaches over everything; that is what
 // tells a batch that was not yet durable from damage. Once the bytes are
-// durable, its true length and status are written and synced.
+// durable, its true length and status are written, which become durable with
+// the next sync of the file. What follows meanwhile is an unfinished transaction
+// itself, so a crash that leaves both cuts both.
 //
 // After any error but those that Begin and Restore say leave it usable, the
 // writer stays failed: close it and open the file again. It is not safe for
@@ -60,18 +63,27 @@ type Writer struct {
 	buf   []byte // what is yet to be written, at bufAt
 	bufAt int64
 
-	batch batch
-	txn   open
-	held  bool // nothing may become durable, see Hold
-	err   error
+	batch    batch
+	finished finished
+	txn      open
+	held     bool // nothing may become durable, see Hold
+	err      error
 }
 
-// A batch is what was committed since the last Sync.
+// A batch is what was committed since the last Finish.
 type batch struct {
 	start  int64
 	count  int
 	head   fixedHeader  // the true length and status of its first transaction
 	passed []checkpoint // starts of its transactions, not all if there are many
+}
+
+// finished is what the last Finish finished.
+type finished struct {
+	end     int64
+	tid     TID
+	passed  []checkpoint
+	pending bool // not known to be durable yet
 }
 
 // open is the transaction in progress.
@@ -107,8 +119,8 @@ func (w *Writer) Err() error { return w.err }
 // LastTID returns the TID of the last committed transaction, 0 if there is none.
 func (w *Writer) LastTID() TID { return w.tid }
 
-// Unsynced returns how many transactions wait for Sync, and their bytes.
-func (w *Writer) Unsynced() (count int, bytes int64) { return w.batch.count, w.pos - w.batch.start }
+// Unfinished returns how many transactions wait for Finish, and their bytes.
+func (w *Writer) Unfinished() (count int, bytes int64) { return w.batch.count, w.pos - w.batch.start }
 
 // Begin starts a transaction with the TID, status and texts of h. A transaction
 // that can't be written is refused, and the writer stays usable: a TID that is
@@ -188,7 +200,7 @@ func (w *Writer) Restore(rec Restored) error {
 	return w.append(rec.Data)
 }
 
-// Commit ends the transaction. See [Writer.Sync].
+// Commit ends the transaction. See [Writer.Finish].
 func (w *Writer) Commit() error {
 	switch {
 	case w.err != nil:
@@ -218,13 +230,23 @@ func (w *Writer) Commit() error {
 // leave whole transactions behind a hole.
 func (w *Writer) lead() error {
 	if straddles(w.batch.start) && !w.held {
-		return w.Sync() // its length and status could not be written at once
+		return w.Finish() // its length and status could not be written at once later
 	}
+	return w.datasync()
+}
+
+// datasync makes all that was written durable. That includes the statuses of
+// what was finished before, which is published.
+func (w *Writer) datasync() error {
 	if err := w.flush(); err != nil {
 		return err
 	}
 	if err := w.file.Sync(); err != nil {
 		return w.fail(fmt.Errorf("%s: sync: %w", w.path, err))
+	}
+	if f := &w.finished; f.pending {
+		w.log.publish(f.end, f.tid, f.passed)
+		f.pending = false
 	}
 	return nil
 }
@@ -248,9 +270,9 @@ func (w *Writer) Abort() error {
 	return w.cut(w.txn.start)
 }
 
-// Rollback gives up all that was committed since the last Sync, and the
-// transaction in progress, and ends a Hold. Afterwards the file is as that Sync
-// left it.
+// Rollback gives up all that was committed since the last Finish, and the
+// transaction in progress, and ends a Hold. Afterwards the file is as that left
+// it.
 func (w *Writer) Rollback() error {
 	w.held = false
 	if w.err != nil || w.batch.count == 0 && !w.txn.active {
@@ -259,8 +281,8 @@ func (w *Writer) Rollback() error {
 	if err := w.cut(w.batch.start); err != nil {
 		return err
 	}
-	w.tid = w.log.Tip().TID
-	w.batch = batch{start: w.pos, passed: w.batch.passed[:0]}
+	w.tid = w.finished.tid
+	w.batch = batch{start: w.pos}
 	return nil
 }
 
@@ -320,8 +342,8 @@ func (w *Writer) unindex(start int64) error {
 }
 
 // Hold keeps all that is committed from now on from becoming durable, so that
-// [Writer.Rollback] can take it back, until it is called with false. Sync must
-// not be called meanwhile, and nothing may wait for it.
+// [Writer.Rollback] can take it back, until it is called with false. Finish and
+// Sync must not be called meanwhile, and nothing may wait for them.
 //
 // If the batch that is held begins where the length and the status of a header
 // lie in two sectors, a loss of power while it is confirmed can leave whole
@@ -329,7 +351,7 @@ func (w *Writer) unindex(start int64) error {
 // nothing lost.
 func (w *Writer) Hold(held bool) error {
 	if held && w.batch.count > 0 {
-		return w.fail(errors.New("fs: Hold with transactions that are not durable"))
+		return w.fail(errors.New("fs: Hold with transactions that are not finished"))
 	}
 	w.held = held
 	return w.err
@@ -338,11 +360,24 @@ func (w *Writer) Hold(held bool) error {
 // Sync makes all committed transactions durable, with their blobs, and then
 // publishes them. It may be called inside a transaction, which stays open.
 func (w *Writer) Sync() error {
+	if err := w.Finish(); err != nil || !w.finished.pending {
+		return err
+	}
+	return w.datasync()
+}
+
+// Finish makes the bytes of all committed transactions durable, with their
+// blobs, and then gives them their final status. If the machine fails now they
+// may be gone, but never in part: they are durable, and published, after the
+// next Finish or Sync. With transactions coming faster than the disk can sync,
+// one sync for each batch is enough. It may be called inside a transaction,
+// which stays open.
+func (w *Writer) Finish() error {
 	if w.err != nil || w.batch.count == 0 {
 		return w.err
 	}
 	if w.held {
-		return w.fail(errors.New("fs: Sync of transactions that are held"))
+		return w.fail(errors.New("fs: Finish of transactions that are held"))
 	}
 	if err := w.stillNamed(); err != nil {
 		return w.fail(err)
@@ -362,22 +397,16 @@ func (w *Writer) Sync() error {
 	}
 	// A crash before or in this sync leaves, from the batch's start on, a
 	// transaction of status 'c' that ends with the file or reaches over it.
-	if err := w.flush(); err != nil {
+	if err := w.datasync(); err != nil {
 		return err
-	}
-	if err := w.file.Sync(); err != nil {
-		return w.fail(fmt.Errorf("%s: sync: %w", w.path, err))
 	}
 	// From here on the whole batch is there or, as before, none of it: the
 	// status is one byte, and length and status together are in one sector.
 	if err := w.confirm(single); err != nil {
 		return err
 	}
-	if err := w.file.Sync(); err != nil {
-		return w.fail(fmt.Errorf("%s: sync: %w", w.path, err))
-	}
-	w.log.publish(w.pos, w.tid, w.batch.passed)
-	w.batch = batch{start: w.pos, passed: w.batch.passed[:0]}
+	w.finished = finished{end: w.pos, tid: w.tid, passed: w.batch.passed, pending: true}
+	w.batch = batch{start: w.pos}
 	return nil
 }
 

@@ -37,8 +37,8 @@ func (c *session) apply(e *event) error {
 		return nil
 	}
 	c.unsure = counts{}
-	if _, n := w.Unsynced(); n > syncBytes {
-		return w.Sync()
+	if _, n := w.Unfinished(); n > syncBytes {
+		return w.Finish()
 	}
 	return nil
 }

@@ -60,9 +60,6 @@ type session struct {
 	blob      *fs.BlobWriter
 	size      int64  // of the data file at the last Begin
 	unsure    counts // of what may be taken back
-
-	lastSync time.Time
-	syncTook time.Duration
 }
 
 // A goal says when a session is done.
@@ -231,11 +228,11 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 		select {
 		case b = <-in:
 		default:
-			wait, err := c.sync()
-			if err != nil {
-				return err
+			settled, err := c.settle()
+			if err == nil && settled {
+				b, err = c.await(ctx, in, quiet)
 			}
-			if b, err = c.await(ctx, in, quiet, wait); err != nil {
+			if err != nil {
 				return err
 			}
 			if b == nil {
@@ -263,18 +260,11 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 	}
 }
 
-// await waits for the next batch, but not for longer than wait if that is not
-// 0. It returns nil if it is to be called again.
-func (c *session) await(ctx context.Context, in <-chan *batch, quiet *time.Timer, wait time.Duration) (*batch, error) {
-	var pause <-chan time.Time
-	if wait > 0 {
-		pause = time.After(wait)
-	}
+// await waits for the next batch. It returns nil if it is to be called again.
+func (c *session) await(ctx context.Context, in <-chan *batch, quiet *time.Timer) (*batch, error) {
 	select {
 	case b := <-in:
 		return b, nil
-	case <-pause:
-		return nil, nil
 	case <-quiet.C:
 		return nil, c.silent(quiet)
 	case <-ctx.Done():
@@ -338,27 +328,19 @@ func (c *session) due() bool {
 	return c.inTxn || !c.good && c.from.tid == 0
 }
 
-// sync makes durable what was appended, now that nothing more is waiting. It
-// returns how long to wait with it instead, if the last one was just before:
-// when transactions come faster than the disk can sync, they share.
-func (c *session) sync() (wait time.Duration, err error) {
+// settle takes a step to make durable what was appended, now that nothing more
+// is waiting, and reports whether there was none to take. The first finishes the
+// transactions. If more has come by then, they become durable with that: when
+// transactions come faster than the disk can sync, they share.
+func (c *session) settle() (settled bool, err error) {
 	w := c.s.Writer
 	if w == nil || c.hold {
-		return 0, nil
+		return true, nil
 	}
-	if n, _ := w.Unsynced(); n == 0 {
-		return 0, nil
+	if n, _ := w.Unfinished(); n > 0 {
+		return false, w.Finish()
 	}
-	start := time.Now()
-	if rest := c.syncTook - start.Sub(c.lastSync); rest > 0 {
-		return rest, nil
-	}
-	if err := w.Sync(); err != nil {
-		return 0, err
-	}
-	c.lastSync = time.Now()
-	c.syncTook = c.lastSync.Sub(start)
-	return 0, nil
+	return true, w.Sync()
 }
 
 // ended says what the end of the connection means.

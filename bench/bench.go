@@ -21,6 +21,7 @@ const (
 	ZRS   = "zrs"
 	ZCZRS = "zc.zrs"
 	ZODB  = "zodb"
+	Bare  = "bare" // what a replica can't do without, and nothing else
 )
 
 // A Bench is where measurements run, and with what.

@@ -13,6 +13,7 @@ import (
 
 const (
 	magic         = "FS30"
+	statusAt      = 8 + 8                     // in a transaction's header
 	txnHeaderSize = 8 + 8 + 1 + 2 + 2 + 2     // tid, length, status, user, description, extension
 	recHeaderSize = 8 + 8 + 8 + 8 + 2 + 8     // oid, tid, prev, tloc, version, data
 	nsPerMinute   = uint64(time.Minute)       //

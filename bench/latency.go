@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,31 +30,27 @@ type Load struct {
 // secondary before the client has been told. The same observer watches the file
 // of either kind of secondary.
 //
-// With zc.zrs the primary is inside the ZEO server, with zrs beside it.
+// With zc.zrs the primary is inside the ZEO server, with zrs beside it. [Bare]
+// is neither: the transaction is synced, copied, synced, and finished.
 func (b *Bench) CommitToVisible(ctx context.Context, primary, secondary string, load Load) (*Result, error) {
 	dir, remove, err := b.scratch()
 	if err != nil {
 		return nil, err
 	}
 	defer remove()
-	pr, err := b.zeoPrimary(ctx, primary, filepath.Join(dir, "primary.fs"))
-	if err != nil {
-		return nil, err
-	}
-	defer pr.stop()
 	target, err := replicaDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	replica := filepath.Join(target, "Data.fs")
-	se, err := b.secondary(ctx, secondary, pr.replication.address, replica, "")
+	pair, err := b.zeoPair(ctx, primary, secondary, filepath.Join(dir, "primary.fs"), replica)
 	if err != nil {
 		return nil, err
 	}
-	defer se.stop()
+	defer pair.stop()
 	observer := observe(replica)
 	defer observer.stop()
-	commits, err := b.work(ctx, pr.zeo, load)
+	commits, err := b.work(ctx, pair.zeo, load)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +79,7 @@ func (b *Bench) CommitToVisible(ctx context.Context, primary, secondary string, 
 		Extra:        map[string]float64{"commit_p50": took.P50, "commit_p99": took.P99},
 		Processes:    map[string]*Usage{},
 	}
-	for role, pid := range map[string]int{"primary": pr.replication.pid, "secondary": se.pid} {
+	for role, pid := range pair.pids {
 		if result.Processes[role], err = UsageOf(pid); err != nil {
 			return nil, err
 		}
@@ -134,32 +131,56 @@ func (b *Bench) work(ctx context.Context, zeo string, load Load) (commits []clie
 	return commits, nil
 }
 
-// A zeoPrimary is a ZEO server whose database is served to secondaries.
-type zeoPrimary struct {
-	zeo         string // address for clients
-	replication *server
-	stop        func()
+// A zeoPair is a ZEO server and a replica of its database.
+type zeoPair struct {
+	zeo  string         // address for clients
+	pids map[string]int // of the two ends of replication
+	stop func()
 }
 
-func (b *Bench) zeoPrimary(ctx context.Context, kind, data string) (*zeoPrimary, error) {
+func (b *Bench) zeoPair(ctx context.Context, primary, secondary, data, replica string) (pair *zeoPair, err error) {
+	var stops []func()
+	stop := func() {
+		for _, stop := range slices.Backward(stops) {
+			stop()
+		}
+	}
+	defer func() {
+		if err != nil {
+			stop()
+		}
+	}()
 	var ready struct{ Address, Primary string }
-	if kind == ZCZRS {
-		p, err := b.Python.Start(ctx, driver.Legacy, &ready, "zeoserver.py", "--primary", "127.0.0.1:0", data)
+	env, args := driver.Modern, []string{data}
+	if primary == ZCZRS {
+		env, args = driver.Legacy, []string{"--primary", "127.0.0.1:0", data}
+	}
+	zeo, err := b.Python.Start(ctx, env, &ready, "zeoserver.py", args...)
+	if err != nil {
+		return nil, err
+	}
+	stops = append(stops, zeo.Stop)
+	if primary == Bare {
+		copier, err := copyBare(data, replica)
 		if err != nil {
 			return nil, err
 		}
-		return &zeoPrimary{ready.Address, &server{ready.Primary, p.PID(), p.Stop}, p.Stop}, nil
+		stops = append(stops, copier.stop)
+		return &zeoPair{zeo: ready.Address, stop: stop}, nil
 	}
-	p, err := b.Python.Start(ctx, driver.Modern, &ready, "zeoserver.py", data)
+	source := &server{address: ready.Primary, pid: zeo.PID()}
+	if primary == ZRS {
+		if source, err = b.primary(ctx, ZRS, data, ""); err != nil {
+			return nil, err
+		}
+		stops = append(stops, source.stop)
+	}
+	target, err := b.secondary(ctx, secondary, source.address, replica, "")
 	if err != nil {
 		return nil, err
 	}
-	s, err := b.primary(ctx, ZRS, data, "")
-	if err != nil {
-		p.Stop()
-		return nil, err
-	}
-	return &zeoPrimary{ready.Address, s, func() { s.stop(); p.Stop() }}, nil
+	stops = append(stops, target.stop)
+	return &zeoPair{ready.Address, map[string]int{"primary": source.pid, "secondary": target.pid}, stop}, nil
 }
 
 // An observer watches a data file grow and notes when it sees transactions.
@@ -199,7 +220,7 @@ func observe(path string) *observer {
 // next notes the transaction at pos, if it is there and finished.
 func (o *observer) next(f *os.File, pos *int64) bool {
 	var h [txnHeaderSize]byte
-	if _, err := f.ReadAt(h[:], *pos); err != nil || h[16] != ' ' {
+	if _, err := f.ReadAt(h[:], *pos); err != nil || h[statusAt] != ' ' {
 		return false
 	}
 	now := time.Now()

@@ -313,7 +313,7 @@ const rounds = 3
 func (s *suite) latency(ctx context.Context) error {
 	for range rounds {
 		for _, load := range loads {
-			for _, p := range s.alike() {
+			for _, p := range append(s.alike(), [2]string{bench.Bare, bench.Bare}) {
 				label := []string{"commit-to-visible-" + load.Name, p[0] + "-" + p[1]}
 				err := s.each(ctx, label, func() ([]*bench.Result, error) {
 					return one(s.bench.CommitToVisible(ctx, p[0], p[1], load))

@@ -152,15 +152,17 @@ func crashSource(t *testing.T) []byte {
 
 // TestWriter_Crash makes every write, sync and truncation of a writer fail in
 // turn, for several ways to batch, and looks at what the disk may hold then:
-// opening it finds whole transactions, at least those that a Sync made durable,
+// opening it finds whole transactions, at least those that were published,
 // and replication goes on from there to an identical file.
 func TestWriter_Crash(t *testing.T) {
 	source := crashSource(t)
-	for _, every := range []int{1, 2, 3, 5, 100} {
-		t.Run(fmt.Sprintf("sync-every-%d", every), func(t *testing.T) {
-			rnd := rand.New(rand.NewPCG(3, uint64(every)))
+	for i, b := range []struct{ finish, sync int }{
+		{100, 1}, {100, 2}, {100, 3}, {100, 5}, {100, 100}, {1, 100}, {2, 100}, {3, 100}, {5, 100}, {1, 4}, {2, 5}, {3, 4},
+	} {
+		t.Run(fmt.Sprintf("finish-every-%d,sync-every-%d", b.finish, b.sync), func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(3, uint64(i)))
 			for k := 0; ; k++ {
-				file, acknowledged, err := crashAt(t, source, every, k)
+				file, acknowledged, err := crashAt(t, source, b.finish, b.sync, k)
 				if err == nil {
 					if k < 5 {
 						t.Fatalf("only %d operations", k)
@@ -180,7 +182,7 @@ func TestWriter_Crash(t *testing.T) {
 
 // crashAt copies source through a writer whose k-th operation fails. It returns
 // the file and the last TID that a Sync has acknowledged.
-func crashAt(t *testing.T, source []byte, every, k int) (*faultyFile, TID, error) {
+func crashAt(t *testing.T, source []byte, finish, sync, k int) (*faultyFile, TID, error) {
 	t.Helper()
 	file := &faultyFile{now: MagicPython3[:], synced: MagicPython3[:], left: 1 << 30}
 	path := filepath.Join(t.TempDir(), "Data.fs")
@@ -191,7 +193,9 @@ func crashAt(t *testing.T, source []byte, every, k int) (*faultyFile, TID, error
 	}})
 	file.left = k
 	r := NewReader(bytes.NewReader(source), "", FirstOffset, int64(len(source)))
-	_, err := copyTxns(r, w, func(n int) bool { return n%every == 0 })
+	_, err := copyTxns(r, w, func(n int) error {
+		return errors.Join(every(finish, w.Finish)(n), every(sync, w.Sync)(n))
+	})
 	acknowledged := w.Log().Tip().TID
 	if err != nil {
 		w.lock.Unlock()
@@ -219,7 +223,7 @@ func checkSurvivor(t *testing.T, what string, image, source []byte, acknowledged
 		t.Fatalf("%s: what was kept differs from the source", what)
 	}
 	r := NewReader(bytes.NewReader(source), "", w.Log().Tip().Offset, int64(len(source)))
-	if _, err := copyTxns(r, w, func(int) bool { return false }); err != nil {
+	if _, err := copyTxns(r, w, never); err != nil {
 		t.Fatalf("%s: going on: %v", what, err)
 	}
 	closeWriter(t, w)
@@ -244,8 +248,13 @@ func TestWriter_EveryByte(t *testing.T) {
 		file.now = bytes.Clone(MagicPython3[:])
 		return file
 	}})
-	n := 0
-	if _, err := copyTxns(NewReader(f, "", FirstOffset, size), w, func(i int) bool { n = i; return i == 3 }); err != nil || n < 8 {
+	n, err := copyTxns(NewReader(f, "", FirstOffset, size), w, func(i int) error {
+		if i == 3 {
+			return w.Sync()
+		}
+		return nil
+	})
+	if err != nil || n < 8 {
 		t.Fatal(n, err)
 	}
 	closeWriter(t, w)

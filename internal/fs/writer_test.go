@@ -12,7 +12,7 @@ import (
 
 // copyTxns writes what r reads, as a secondary would that gets it from a
 // primary, and returns how many transactions were committed.
-func copyTxns(r *Reader, w *Writer, sync func(n int) bool) (n int, err error) {
+func copyTxns(r *Reader, w *Writer, after func(n int) error) (n int, err error) {
 	for txn, err := range r.All() {
 		if err != nil {
 			return n, err
@@ -21,13 +21,24 @@ func copyTxns(r *Reader, w *Writer, sync func(n int) bool) (n int, err error) {
 			return n, err
 		}
 		n++
-		if sync(n) {
-			if err := w.Sync(); err != nil {
-				return n, err
-			}
+		if err := after(n); err != nil {
+			return n, err
 		}
 	}
 	return n, w.Sync()
+}
+
+// never does nothing after a transaction.
+func never(int) error { return nil }
+
+// every calls do after each so-many-th transaction.
+func every(so int, do func() error) func(int) error {
+	return func(n int) error {
+		if n%so != 0 {
+			return nil
+		}
+		return do()
+	}
 }
 
 func copyTxn(r *Reader, txn *Txn, w *Writer) error {
@@ -111,18 +122,19 @@ var healthy = map[string]string{
 }
 
 func TestWriter_Identical(t *testing.T) {
-	every := map[string]func(int) bool{
-		"sync-each":  func(int) bool { return true },
-		"one-batch":  func(int) bool { return false },
-		"some-batch": func(n int) bool { return n%3 == 0 },
+	ways := map[string]func(*Writer) func(int) error{
+		"sync-each":   func(w *Writer) func(int) error { return every(1, w.Sync) },
+		"finish-each": func(w *Writer) func(int) error { return every(1, w.Finish) },
+		"one-batch":   func(*Writer) func(int) error { return never },
+		"some-batch":  func(w *Writer) func(int) error { return every(3, w.Sync) },
 	}
 	for name, want := range healthy {
-		for how, sync := range every {
+		for how, after := range ways {
 			t.Run(name+"/"+how, func(t *testing.T) {
 				f, size := openCorpus(t, name)
 				path := filepath.Join(t.TempDir(), "Data.fs")
 				w := openWriter(t, path, WriterOptions{})
-				n, err := copyTxns(NewReader(f, name, FirstOffset, size), w, sync)
+				n, err := copyTxns(NewReader(f, name, FirstOffset, size), w, after(w))
 				if err != nil {
 					t.Fatalf("after %d transactions: %v", n, err)
 				}
@@ -181,7 +193,7 @@ func TestWriter_IndexLikeZODB(t *testing.T) {
 		f, size := openCorpus(t, name)
 		path := filepath.Join(t.TempDir(), "Data.fs")
 		w := openWriter(t, path, WriterOptions{})
-		if _, err := copyTxns(NewReader(f, name, FirstOffset, size), w, func(int) bool { return false }); err != nil {
+		if _, err := copyTxns(NewReader(f, name, FirstOffset, size), w, never); err != nil {
 			t.Fatal(err)
 		}
 		closeWriter(t, w)
@@ -435,7 +447,7 @@ func TestWriter_AbortAndRollback(t *testing.T) {
 	f, size := openCorpus(t, "duplicate_oid/Data.fs")
 	path := filepath.Join(t.TempDir(), "Data.fs")
 	w := openWriter(t, path, WriterOptions{})
-	if _, err := copyTxns(NewReader(f, "", FirstOffset, size), w, func(int) bool { return false }); err != nil {
+	if _, err := copyTxns(NewReader(f, "", FirstOffset, size), w, never); err != nil {
 		t.Fatal(err)
 	}
 	state := func() string {

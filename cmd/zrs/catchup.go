@@ -123,7 +123,7 @@ func (c *catchupCmd) catchup(ctx context.Context, e *env, src source, sum *catch
 	}
 	defer stop()
 	s.Sources = []repl.Source{source}
-	closeFile, err := c.openFile(ctx, e, s, sum)
+	w, done, err := c.openFile(ctx, e, s, sum)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,10 @@ func (c *catchupCmd) catchup(ctx context.Context, e *env, src source, sum *catch
 		return s.Stats.Bytes.Load() + s.Stats.BlobBytes.Load(), s.Stats.Transactions.Load()
 	})()
 	err = s.Catchup(ctx, until, c.DryRun)
-	err = errors.Join(err, closeFile())
+	if err != nil && w != nil {
+		done = w.CloseUnused
+	}
+	err = errors.Join(err, done())
 	sum.ToTID = s.Log.Tip().TID
 	sum.count(&s.Stats)
 	if err == nil && sum.BlobsMissing > 0 {
@@ -172,26 +175,26 @@ func (c *catchupCmd) checkApart(src source) error {
 }
 
 // openFile opens the file that is to be brought up to date, or just looks at it
-// for a dry run.
-func (c *catchupCmd) openFile(ctx context.Context, e *env, s *repl.Secondary, sum *catchupSummary) (done func() error, err error) {
+// for a dry run: then there is no writer.
+func (c *catchupCmd) openFile(ctx context.Context, e *env, s *repl.Secondary, sum *catchupSummary) (w *fs.Writer, done func() error, err error) {
 	_, missing := os.Stat(c.FS)
 	sum.Seeded = errors.Is(missing, iofs.ErrNotExist)
 	if !c.DryRun {
 		w, err := fs.OpenWriter(ctx, c.FS, fs.WriterOptions{Create: true, BlobDir: c.BlobDir, Logger: e.log})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		s.Use(w)
-		return w.Close, nil
+		return w, w.Close, nil
 	}
 	stop := func() {}
 	if sum.Seeded {
 		s.Log, s.Index, err = fs.EmptyLog(c.FS)
 	} else if s.Log, s.Index, stop, err = fs.OpenReadOnly(ctx, c.FS); err == nil {
-		err = s.Log.Writable()
+		err = errors.Join(s.Log.Writable(), fs.MayWrite(c.FS))
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if c.BlobDir != "" {
 		s.Blobs, err = fs.OpenBlobDir(c.BlobDir)
@@ -199,7 +202,7 @@ func (c *catchupCmd) openFile(ctx context.Context, e *env, s *repl.Secondary, su
 			s.Blobs, err = new(fs.BlobDir), nil
 		}
 	}
-	return func() error { stop(); return nil }, err
+	return nil, func() error { stop(); return nil }, err
 }
 
 // open returns where the transactions come from: the network, or a primary of

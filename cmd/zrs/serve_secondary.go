@@ -81,7 +81,7 @@ func (c *serveSecondaryCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	return adviseSource(stopped(errors.Join(c.replicate(ctx, w, e), w.Close())), c.FS)
+	return adviseSource(stopped(errors.Join(c.replicate(ctx, w, e), w.CloseUnused())), c.FS)
 }
 
 // replicate keeps the file of w a replica, and serves it if that is wanted.

@@ -3,6 +3,7 @@ package fs
 import (
 	"bytes"
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -71,4 +72,35 @@ func TestWriter_RollbackAfterFinish(t *testing.T) {
 		t.Errorf("going on: %v, the log ends with %v, want 2", err, w.Log().Tip().TID)
 	}
 	closeWriter(t, w)
+}
+
+// TestWriter_CloseUnused closes writers that may have come to nothing.
+func TestWriter_CloseUnused(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		was, used bool // the file was there; a transaction is written
+		stays     bool
+	}{
+		{"created", false, false, false},
+		{"created and used", false, true, true},
+		{"was there, empty", true, false, true},
+	} {
+		path := filepath.Join(t.TempDir(), "Data.fs")
+		if test.was {
+			closeWriter(t, openWriter(t, path, WriterOptions{}))
+		}
+		w := openWriter(t, path, WriterOptions{})
+		if test.used {
+			err := errors.Join(w.Begin(TxnHeader{TID: 1, Status: StatusComplete}), w.Commit())
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.CloseUnused(); err != nil {
+			t.Errorf("%s: CloseUnused() = %v", test.name, err)
+		}
+		if _, err := os.Stat(path); (err == nil) != test.stays {
+			t.Errorf("%s: the file's state is %v, want it to stay: %v", test.name, err, test.stays)
+		}
+	}
 }

@@ -61,10 +61,11 @@ func checkParent(path string) error {
 }
 
 func (w *Writer) open(ctx context.Context, opts WriterOptions) error {
-	f, err := openOrCreate(w.path, opts.Create)
+	f, created, err := openOrCreate(w.path, opts.Create)
 	if err != nil {
 		return err
 	}
+	w.created = created
 	w.file = osFile{f}
 	if opts.wrap != nil {
 		w.file = opts.wrap(w.file)
@@ -100,19 +101,20 @@ func (w *Writer) open(ctx context.Context, opts WriterOptions) error {
 
 // openOrCreate opens a data file for writing; an empty or, if wanted, a missing
 // one becomes a new database.
-func openOrCreate(path string, create bool) (*os.File, error) {
+func openOrCreate(path string, create bool) (f *os.File, created bool, err error) {
 	flags := os.O_RDWR
 	if create {
 		flags |= os.O_CREATE
 	}
-	if fi, err := os.Stat(path); errors.Is(err, iofs.ErrNotExist) || err == nil && fi.Size() == 0 {
+	fi, err := os.Stat(path)
+	created = errors.Is(err, iofs.ErrNotExist)
+	if created || err == nil && fi.Size() == 0 {
 		if err := checkNeverWas(path); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	f, err := os.OpenFile(path, flags, 0o666)
-	if err != nil {
-		return nil, err
+	if f, err = os.OpenFile(path, flags, 0o666); err != nil {
+		return nil, false, err
 	}
 	magic, err := readMagic(f, path)
 	switch {
@@ -124,9 +126,9 @@ func openOrCreate(path string, create bool) (*os.File, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, false, err
 	}
-	return f, nil
+	return f, created, nil
 }
 
 // initialize makes an empty file an empty database. A crash before the end of
@@ -189,14 +191,23 @@ func loadIndex(ctx context.Context, log *Log, src io.ReaderAt, size int64) (scan
 }
 
 // EmptyLog returns the log of a database that does not exist, and could be
-// created: else [ErrWouldCreate].
+// created: else [ErrWouldCreate], or what is wrong with the directory.
 func EmptyLog(path string) (*Log, *Index, error) {
-	if err := checkNeverWas(path); err != nil {
+	if err := errors.Join(checkParent(path), checkNeverWas(path)); err != nil {
+		return nil, nil, err
+	}
+	if err := mayWrite(filepath.Dir(path)); err != nil {
 		return nil, nil, err
 	}
 	log := newLog(path, nil)
 	log.setReady()
 	return log, new(Index), nil
+}
+
+// MayWrite returns why OpenWriter would not be allowed to write the data file at
+// path, which exists, or nil.
+func MayWrite(path string) error {
+	return errors.Join(mayWrite(filepath.Dir(path)), mayWrite(path))
 }
 
 // OpenReadOnly opens the data file at path as it is now, for looking at it: it

@@ -48,14 +48,15 @@ type WriterOptions struct {
 // writer stays failed: close it and open the file again. It is not safe for
 // concurrent use, but its Log is.
 type Writer struct {
-	path   string
-	lock   *FileLock
-	file   dataFile
-	opened os.FileInfo // of file
-	blobs  *BlobDir
-	logger *slog.Logger
-	log    *Log
-	idx    *Index
+	path    string
+	lock    *FileLock
+	file    dataFile
+	opened  os.FileInfo // of file
+	created bool        // the file was not there before
+	blobs   *BlobDir
+	logger  *slog.Logger
+	log     *Log
+	idx     *Index
 
 	pos int64 // end of the last committed transaction
 	tid TID   // of that one
@@ -516,6 +517,17 @@ func (w *Writer) Close() error {
 	w.log.close(os.ErrClosed)
 	errs = append(errs, w.file.Close(), w.lock.Unlock()) // the lock last: the index must be ours
 	return errors.Join(errs...)
+}
+
+// CloseUnused is Close for a writer that may have come to nothing: a data file
+// that it created, and that still has no transaction, is removed, since it could
+// be taken for the database that it was to become.
+func (w *Writer) CloseUnused() error {
+	var err error
+	if w.created && w.err == nil && w.pos == FirstOffset && !w.txn.active && w.stillNamed() == nil {
+		err = os.Remove(w.path)
+	}
+	return errors.Join(err, w.Close())
 }
 
 // saveIndex writes the index file, so that whoever opens the database next,

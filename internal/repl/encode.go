@@ -31,6 +31,7 @@ var ErrMissingBlob = errors.New("blob is missing")
 
 // An encoder turns transactions into frames.
 type encoder struct {
+	path    string      // of the data file, for messages
 	blobs   *fs.BlobDir // nil: all blobs are missing
 	missing MissingBlob
 	logger  *slog.Logger
@@ -38,6 +39,22 @@ type encoder struct {
 	encoder wire.Encoder
 	data    []byte // of a record whose data is elsewhere
 	scratch []byte // of the feed, for a chunk that is being made
+}
+
+// next moves the cursor to the next transaction. It does not pass one that is not
+// later than the one before: no secondary could go on from there.
+func (e *encoder) next(c *fs.Cursor) (*fs.Txn, error) {
+	last := c.LastTID()
+	txn, err := c.Next()
+	if err != nil || txn.TID > last {
+		return txn, err
+	}
+	err = &fs.RecordError{
+		Path: e.path, Offset: txn.Offset, TID: txn.TID, Kind: fs.KindTID,
+		Detail: fmt.Sprintf("it comes after %s", last),
+	}
+	c.Skip(fs.Position{Generation: c.Position().Generation, Offset: txn.Offset}, last)
+	return nil, err
 }
 
 // transaction appends all frames of a transaction but the last, that of its C

@@ -125,7 +125,7 @@ func (ch *chunk) encode(c *fs.Cursor, e *encoder) {
 	frames := e.scratch[:0]
 	for len(frames) < chunkSize {
 		before, last := c.Position(), c.LastTID()
-		txn, err := c.Next()
+		txn, err := e.next(c)
 		if err == nil && int64(txn.Length) > chunkSize {
 			err = errStream
 		}

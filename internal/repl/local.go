@@ -78,13 +78,14 @@ func (l *pairListener) Addr() net.Addr { return &net.UnixAddr{Net: "unix"} }
 // socketPair returns two ends of a connection. The system buffers what is
 // written, as it does for any other.
 func socketPair() (a, b net.Conn, err error) {
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("socketpair: %w", err)
 	}
 	var conns [2]net.Conn
 	var errs [2]error
 	for i, fd := range fds {
+		syscall.CloseOnExec(fd)
 		f := os.NewFile(uintptr(fd), "socketpair")
 		conns[i], errs[i] = net.FileConn(f) // has a descriptor of its own
 		f.Close()

@@ -193,7 +193,7 @@ func (s *outgoing) open(ctx context.Context) (*fs.Cursor, error) {
 	}
 	s.logger.Info("secondary connected", "protocol", s.protocol, "start", s.start)
 	s.digest = wire.NewDigest(s.start)
-	s.encoder = encoder{blobs: s.p.Blobs, missing: s.p.MissingBlob, logger: s.logger, onBlob: func() { s.p.missingBlobs.Add(1) }}
+	s.encoder = encoder{path: s.p.Log.Path(), blobs: s.p.Blobs, missing: s.p.MissingBlob, logger: s.logger, onBlob: func() { s.p.missingBlobs.Add(1) }}
 	return c, nil
 }
 
@@ -341,7 +341,7 @@ func (s *outgoing) closeGently() {
 // stream sends the next transaction piece by piece: its data and its blobs
 // never are in memory as a whole.
 func (s *outgoing) stream(c *fs.Cursor) error {
-	txn, err := c.Next()
+	txn, err := s.encoder.next(c)
 	if err != nil {
 		return err
 	}

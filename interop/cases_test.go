@@ -101,7 +101,7 @@ var matrixCases = []matrixCase{
 	{
 		name:   "empty-transaction",
 		before: func(s *storage) { s.init(); s.raw(raw{}); s.raw(raw{Description: []byte("nothing")}); s.put("a", 1) },
-		// ZODB 5 writes no transaction without records, so that a zc.zrs
+		// ZODB 5.5 writes no transaction without records, so that a zc.zrs
 		// primary commits none here, and a secondary drops those it gets.
 		live: func(s *storage) { s.raw(raw{}); s.put("a", 2) },
 		outcomes: map[pair]outcome{
@@ -269,9 +269,17 @@ func emptyBlobsMissing(n int) func(*testing.T, database, database) {
 }
 
 // emptyTransactionsMissing wants the secondary to lack the transactions without
-// records and no others.
+// records and no others; nothing with a ZODB that keeps them.
 func emptyTransactionsMissing(t *testing.T, primary, secondary database) {
 	t.Helper()
+	zodb, err := python.Version(t.Context(), driver.Legacy, "ZODB")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(zodb, "5.5.") { // that of an unreleased zc.zrs
+		identical(t, primary, secondary)
+		return
+	}
 	want := slices.DeleteFunc(digests(t, primary), func(d txnDigest) bool { return d.Records == noRecords })
 	equalDigests(t, digests(t, secondary), want)
 	sound(t, secondary)

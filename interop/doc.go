@@ -15,4 +15,10 @@
 // The Python environments are in .venv at the root of the repository, or where
 // ZRS_INTEROP_VENVS says; PYTHON names the interpreter that makes them. With
 // -race, zrs has the race detector too.
+//
+// The last, unreleased source of zc.zrs is on no package index. To test with it,
+// install it in an environment of its own, with ZODB 5.8, and name that one's
+// interpreter:
+//
+//	ZRS_INTEROP_LEGACY=DIR/bin/python go test ./interop -run 'TestMatrix|TestCascade'
 package interop

@@ -26,13 +26,20 @@ const (
 	Modern Env = "modern" // ZODB 6.4, ZEO 6.2
 )
 
-// EnvVar is the environment variable that tells where the environments are.
-const EnvVar = "ZRS_INTEROP_VENVS"
+// Environment variables.
+const (
+	EnvVar = "ZRS_INTEROP_VENVS" // tells where the environments are
+
+	// LegacyVar names the interpreter of an environment with another zc.zrs,
+	// and the ZODB that it works with, to be used as [Legacy].
+	LegacyVar = "ZRS_INTEROP_LEGACY"
+)
 
 // Python finds interpreters and programs.
 type Python struct {
-	root string // of the repository
-	envs string // directory of the environments
+	root   string // of the repository
+	envs   string // directory of the environments
+	legacy string // interpreter in place of that of Legacy, or ""
 }
 
 // Open brings the environments up to date, which takes no time if they are, and
@@ -54,7 +61,7 @@ func Open(ctx context.Context) (*Python, error) {
 	if out, err := exec.CommandContext(ctx, script, envs).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%s: %w\n%s", script, err, bytes.TrimSpace(out))
 	}
-	return &Python{root: root, envs: envs}, nil
+	return &Python{root: root, envs: envs, legacy: os.Getenv(LegacyVar)}, nil
 }
 
 // Root returns the root of the repository that holds the working directory.
@@ -83,7 +90,7 @@ func (p *Python) Command(ctx context.Context, env Env, program string, args ...s
 	if filepath.Base(program) != program {
 		path = filepath.Join(p.root, program)
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(p.envs, string(env), "bin", "python"), append([]string{path}, args...)...)
+	cmd := exec.CommandContext(ctx, p.interpreter(env), append([]string{path}, args...)...)
 	cmd.Env = append(os.Environ(),
 		"PYTHONPATH="+filepath.Join(p.root, "interop", "python"),
 		"PYTHONDONTWRITEBYTECODE=1",
@@ -91,4 +98,18 @@ func (p *Python) Command(ctx context.Context, env Env, program string, args ...s
 		// zc.zrs calls what Python deprecated since; not what we test.
 		"PYTHONWARNINGS=ignore")
 	return cmd
+}
+
+func (p *Python) interpreter(env Env) string {
+	if env == Legacy && p.legacy != "" {
+		return p.legacy
+	}
+	return filepath.Join(p.envs, string(env), "bin", "python")
+}
+
+// Version returns the version of a package that is installed in an environment.
+func (p *Python) Version(ctx context.Context, env Env, name string) (string, error) {
+	const program = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
+	out, err := exec.CommandContext(ctx, p.interpreter(env), "-c", program, name).Output()
+	return string(bytes.TrimSpace(out)), err
 }

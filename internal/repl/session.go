@@ -60,6 +60,8 @@ type session struct {
 	blob      *fs.BlobWriter
 	size      int64  // of the data file at the last Begin
 	unsure    counts // of what may be taken back
+
+	unsettled int64 // bytes that came since we last settled
 }
 
 // A goal says when a session is done.
@@ -82,6 +84,12 @@ const (
 	// syncBytes is how much is appended before it is made durable, even if
 	// more is waiting.
 	syncBytes = 64 << 20
+
+	// lingerBytes is how much comes at a time when the source has much to send.
+	// Then more is waited for, up to lingerTime, before that is made durable: a
+	// sync of each piece would take as long as all the rest.
+	lingerBytes = 64 << 10
+	lingerTime  = 2 * time.Millisecond
 )
 
 // attempt runs a session that starts at from. It returns errDone, or io.EOF if
@@ -228,6 +236,9 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 		select {
 		case b = <-in:
 		default:
+			b = c.linger(ctx, in)
+		}
+		if b == nil {
 			settled, err := c.settle()
 			if err == nil && settled {
 				b, err = c.await(ctx, in, quiet)
@@ -239,6 +250,7 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 				continue
 			}
 		}
+		c.unsettled += int64(len(b.buf))
 		for i := range b.events {
 			if err := c.event(&b.events[i]); err != nil {
 				return err
@@ -258,6 +270,22 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 		c.heard, c.waiting = c.received.Load(), false
 		quiet.Reset(c.patience())
 	}
+}
+
+// linger waits a moment for the next batch where much has come.
+func (c *session) linger(ctx context.Context, in <-chan *batch) *batch {
+	if c.unsettled >= lingerBytes {
+		moment := time.NewTimer(lingerTime)
+		defer moment.Stop()
+		select {
+		case b := <-in:
+			return b
+		case <-moment.C:
+		case <-ctx.Done():
+		}
+	}
+	c.unsettled = 0
+	return nil
 }
 
 // await waits for the next batch. It returns nil if it is to be called again.

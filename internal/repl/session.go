@@ -79,7 +79,7 @@ const (
 
 	// endPause is the same for a source that has sent nothing new. One that can't
 	// go on closes the connection by itself, at once.
-	endPause = 250 * time.Millisecond
+	endPause = 100 * time.Millisecond
 
 	// syncBytes is how much is appended before it is made durable, even if
 	// more is waiting.

@@ -61,7 +61,9 @@ type session struct {
 	size      int64  // of the data file at the last Begin
 	unsure    counts // of what may be taken back
 
-	unsettled int64 // bytes that came since we last settled
+	unsettled  int64     // bytes that came since we last settled
+	finishedAt time.Time // when transactions were finished
+	busy       bool      // they were soon after the ones before
 }
 
 // A goal says when a session is done.
@@ -87,7 +89,9 @@ const (
 
 	// lingerBytes is how much comes at a time when the source has much to send.
 	// Then more is waited for, up to lingerTime, before that is made durable: a
-	// sync of each piece would take as long as all the rest.
+	// sync of each piece would take as long as all the rest. The same where
+	// transactions follow each other in less than twice that time: the sync of
+	// one's data makes the one before durable.
 	lingerBytes = 64 << 10
 	lingerTime  = 2 * time.Millisecond
 )
@@ -272,9 +276,15 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 	}
 }
 
-// linger waits a moment for the next batch where much has come.
+// linger waits a moment for the next batch, before transactions are finished or
+// after, where it is likely to come and saves a sync.
 func (c *session) linger(ctx context.Context, in <-chan *batch) *batch {
-	if c.unsettled >= lingerBytes {
+	finished := false
+	if c.busy {
+		n, _ := c.s.Writer.Unfinished()
+		finished = n == 0
+	}
+	if c.unsettled >= lingerBytes || finished {
 		moment := time.NewTimer(lingerTime)
 		defer moment.Stop()
 		select {
@@ -285,6 +295,9 @@ func (c *session) linger(ctx context.Context, in <-chan *batch) *batch {
 		}
 	}
 	c.unsettled = 0
+	if finished {
+		c.busy = false
+	}
 	return nil
 }
 
@@ -365,10 +378,14 @@ func (c *session) settle() (settled bool, err error) {
 	if w == nil || c.hold {
 		return true, nil
 	}
-	if n, _ := w.Unfinished(); n > 0 {
-		return false, w.Finish()
+	if n, _ := w.Unfinished(); n == 0 {
+		return true, w.Sync()
 	}
-	return true, w.Sync()
+	err = w.Finish()
+	now := time.Now()
+	c.busy = now.Sub(c.finishedAt) < 2*lingerTime
+	c.finishedAt = now
+	return false, err
 }
 
 // ended says what the end of the connection means.

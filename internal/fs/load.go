@@ -5,6 +5,12 @@ import (
 	"io"
 )
 
+// MaxLoad is the length of the longest data that a [Loader] loads.
+const MaxLoad = 1 << 30
+
+// ErrTooLarge is returned by a [Loader] for a record over [MaxLoad].
+var ErrTooLarge = errors.New("record is too large to be loaded")
+
 // loadWindow is how much a Loader reads at once at most, for several records.
 const loadWindow = 256 << 10
 
@@ -39,6 +45,9 @@ func (l *Loader) Load(off, until int64) (Record, []byte, error) {
 	}
 	if data.Offset+data.Length > l.f.Size() {
 		return rec, nil, &RecordError{Path: l.f.path, Offset: rec.Offset, TID: rec.TID, Kind: KindRecord, Detail: "data reaches over the end of the file"}
+	}
+	if data.Length > MaxLoad {
+		return rec, nil, ErrTooLarge
 	}
 	if b, err = l.bytes(data.Offset, int(data.Length), 0); err == nil && len(b) < int(data.Length) {
 		err = io.ErrUnexpectedEOF

@@ -11,9 +11,9 @@ import (
 
 // BackwardOf is [File.Backward] for the transactions that wrote an object. They
 // are found by the previous and back pointers of its records: the newest through
-// the saved index or, in what that doesn't cover, from the end of the file. (A
-// pack keeps of an object's older revisions only those that back pointers lead
-// to.)
+// the saved index or, in what that doesn't cover, from the end of the file. A
+// pack keeps of the older revisions of an object those that back pointers lead
+// to; one that it keeps for no reason is not found.
 func (f *File) BackwardOf(ctx context.Context, oid OID, end Place) iter.Seq2[*Txn, error] {
 	return func(yield func(*Txn, error) bool) {
 		off, err := f.newest(ctx, oid, end.Offset)
@@ -31,7 +31,7 @@ func (f *File) BackwardOf(ctx context.Context, oid OID, end Place) iter.Seq2[*Tx
 				yield(nil, err)
 				return
 			}
-			if txn.Offset != last && !yield(txn, nil) {
+			if txn.Offset != last && txn.Status != StatusUndone && !yield(txn, nil) {
 				return
 			}
 			last = rec.Txn
@@ -41,8 +41,11 @@ func (f *File) BackwardOf(ctx context.Context, oid OID, end Place) iter.Seq2[*Tx
 	}
 }
 
-// Wrote reports whether a transaction of f has a record of an object.
+// Wrote reports whether a transaction of f wrote an object.
 func (f *File) Wrote(txn *Txn, oid OID) (bool, error) {
+	if txn.Status == StatusUndone {
+		return false, nil
+	}
 	off, err := f.lastRecord(oid, txn)
 	return off != 0, err
 }
@@ -66,7 +69,7 @@ func (f *File) newest(ctx context.Context, oid OID, end int64) (int64, error) {
 		case txn.Offset < indexed:
 			return offset, nil
 		case txn.Status == StatusUndone:
-			continue
+			continue // its records do not count
 		}
 		last, err := f.lastRecord(oid, txn)
 		if err != nil || last != 0 {

@@ -71,7 +71,8 @@ func zrsInfo(t *testing.T, path string) (info struct {
 	Blobs        int
 	Transactions int
 	Objects      int64
-}) {
+},
+) {
 	t.Helper()
 	code, stdout, stderr := runZRS(t, "info", "--json", path)
 	if code != 0 || stderr != "" {

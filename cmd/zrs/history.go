@@ -17,6 +17,7 @@ type history struct {
 	f           *fs.File
 	end         fs.Place // of the file
 	start, stop int64    // the range
+	keep        int      // see maxKept
 	progress    *progress
 }
 
@@ -66,10 +67,10 @@ func (h *history) each(ctx context.Context, show func(*fs.Reader, *fs.Txn) error
 	var found []int64 // backward
 	start, all := h.stop, true
 	err := h.backward(ctx, func(txn *fs.Txn) error {
-		if start = txn.Offset; len(found) < maxKept {
+		if start = txn.Offset; len(found) < h.keep {
 			found = append(found, start)
 		} else {
-			found, all = nil, false
+			all = false
 		}
 		return nil
 	})

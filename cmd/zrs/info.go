@@ -48,9 +48,9 @@ keys have underscores for hyphens, and null is a value that there is not. The ke
 	objects                     number of objects with a current record
 	damage                      the first damage, if there is some; the counts end there
 
-The last four need all of the file to be read. All others are there at once, however large
-it is; an incomplete transaction at the end, or a pack, takes a look through the part of the
-file that the index file does not cover.
+The counts of what is in the file, and damage, need all of it to be read. The others are
+there at once, however large it is; an incomplete transaction at the end, or a pack, takes
+a walk through what the index file does not cover.
 
 A torn tail is normal for a moment while a transaction is written, and after a crash; ZODB
 and zrs cut it off when they next open FS for writing. If FS is damaged, what can be told

@@ -40,7 +40,7 @@ User and description are printed in quotes, with escapes for whatever could upse
 With --json each transaction is a line: schema, tid, time, status (complete, packed or
 undone), user, description, offset, bytes, records, objects, and with --stat changes, a list
 of oid, class, bytes, and for an undo data_tid, where its data is from; class and bytes are
-null for an object that is gone. Texts that are not UTF-8 have their exact bytes in
+null for an object that is gone, and error says why if they could not be found. Texts that are not UTF-8 have their exact bytes in
 user_base64 and description_base64 too.
 
 If a place in FS is damaged, what comes before it is shown, or with --reverse, -n or --oid
@@ -107,7 +107,7 @@ func (c *logCmd) run(ctx context.Context, f *fs.File, w *logWriter, p *progress)
 	if err != nil {
 		return err
 	}
-	h := &history{logCmd: c, f: f, end: end, progress: p}
+	h := &history{logCmd: c, f: f, end: end, keep: maxKept, progress: p}
 	if err := h.bounds(ctx); err != nil {
 		return err
 	}

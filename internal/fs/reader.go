@@ -109,6 +109,10 @@ func (r *Reader) texts(h *fixedHeader) error {
 	return nil
 }
 
+// Texts returns user, description and extension of the transaction as they stand
+// behind each other. They are valid until the following Next.
+func (r *Reader) Texts() []byte { return r.meta }
+
 // NextRecord moves to the next record of the transaction. It returns io.EOF
 // after the last one. The record is valid until the following call.
 func (r *Reader) NextRecord() (*Record, error) {

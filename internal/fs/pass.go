@@ -12,7 +12,7 @@ import (
 const (
 	// scanChunk is how much of the file a pass reads at a time, once it is
 	// under way.
-	scanChunk = 2 << 20
+	scanChunk = 512 << 10
 
 	// firstChunk is how much it reads at first. Where damage makes a pass end
 	// every few transactions, each of them should not cost the full size.

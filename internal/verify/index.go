@@ -40,6 +40,15 @@ func (s *sounder) openIndex() {
 	s.saved.ends = s.saved.end == fs.FirstOffset
 }
 
+// judgeIndex says how the saved index compares with the whole file.
+func (s *sounder) judgeIndex() {
+	s.compareIndex()
+	if s.report.Index == IndexCurrent && s.saved.end < s.report.End {
+		s.report.Index = IndexBehind
+		s.report.IndexDetail = fmt.Sprintf("it ends at %d", s.saved.end)
+	}
+}
+
 // compareIndex compares the saved index with the one made so far. It is called
 // when all transactions up to the saved index's end were applied, no more; or at
 // the end of the file.
@@ -54,10 +63,6 @@ func (s *sounder) compareIndex() {
 		return
 	}
 	s.report.Index = IndexCurrent
-	if s.saved.end < s.report.End {
-		s.report.Index = IndexBehind
-		s.report.IndexDetail = fmt.Sprintf("it ends at %d", s.saved.end)
-	}
 	wrong, known := 0, 0
 	s.eachEntry(func(_ fs.OID, off, is int64) {
 		if is != 0 {

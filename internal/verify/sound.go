@@ -94,7 +94,7 @@ func Sound(ctx context.Context, f *fs.File, o Options) (*Report, error) {
 	if o.References {
 		o.Progress.Total.Store(2 * f.Size())
 	}
-	s := &sounder{f: f, o: o, report: Report{Kinds: map[fs.Kind]int64{}, End: fs.FirstOffset}}
+	s := &sounder{f: f, o: o, report: Report{Kinds: map[fs.Kind]int64{}, End: min(fs.FirstOffset, f.Size())}}
 	s.openIndex()
 	err := s.structure(ctx)
 	if err == nil && o.Blobs != nil {

@@ -29,7 +29,7 @@ func (s *sounder) structure(ctx context.Context) error {
 	}
 	s.report.Objects = int64(s.idx.Len())
 	s.o.Progress.Bytes.Store(s.f.Size())
-	s.compareIndex()
+	s.judgeIndex()
 	return nil
 }
 
@@ -131,7 +131,8 @@ func (s *sounder) applyLook(l *look) error {
 	for i := range l.findings {
 		f := &l.findings[i]
 		if f.Kind == KindBlob && s.replaced() {
-			continue // the pack that replaced the file may have taken it
+			s.report.BlobsMissing-- // the pack that replaced the file may have taken it
+			continue
 		}
 		s.found(f)
 	}

@@ -56,6 +56,7 @@ var exitCauses = []struct {
 }{
 	{fs.ErrDamaged, exitDamaged},
 	{fs.ErrTruncated, exitDamaged},
+	{verify.ErrUnsound, exitDamaged},
 	{repl.ErrDiverged, exitDiverged},
 	{fs.ErrReplaced, exitDiverged},
 	{repl.ErrPackedPast, exitPackedPast},

@@ -156,7 +156,7 @@ func TestSound_Blobs(t *testing.T) {
 				if err := os.Mkdir(path, 0o777); err != nil {
 					t.Fatal(err)
 				}
-			}, func(r *Report) bool { return r.Blobs == 8 && r.BlobsMissing == 0 }, KindBlobFile, fs.ErrDamaged},
+			}, func(r *Report) bool { return r.Blobs == 8 && r.BlobsMissing == 0 }, KindBlobFile, ErrUnsound},
 			{"dead-link", func(t *testing.T, _ *fs.BlobDir, path string, _ fs.TID) {
 				remove(t, path)
 				if err := os.Symlink("nowhere", path); err != nil {

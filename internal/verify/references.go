@@ -121,7 +121,7 @@ func (w *walk) leftOver(ctx context.Context) error {
 			batch = append(batch, place{off, uint32(n)})
 		}
 		n++
-		if len(batch) == maxBatch || n == w.n && len(batch) > 0 {
+		if len(batch) >= w.s.maxBatch || n == w.n && len(batch) > 0 {
 			if _, err := w.batch(ctx, batch); err != nil {
 				return err
 			}
@@ -138,7 +138,7 @@ func (w *walk) refill() (batch []place) {
 	}
 	for i := range w.waiting {
 		for word := w.waiting[i].Load(); word != 0; word &= word - 1 {
-			if len(batch) == maxBatch {
+			if len(batch) >= w.s.maxBatch {
 				w.late.Store(true)
 				return batch
 			}
@@ -183,7 +183,7 @@ func (w *walk) batch(ctx context.Context, batch []place) (next []place, err erro
 	var wg sync.WaitGroup
 	for i := range workers {
 		mine := batch[min(i*size, len(batch)):min((i+1)*size, len(batch))]
-		wg.Go(func() { w.part(ctx, mine, &parts[i], maxBatch/workers) })
+		wg.Go(func() { w.part(ctx, mine, &parts[i], w.s.maxBatch/workers) })
 	}
 	wg.Wait()
 	for i := range parts {

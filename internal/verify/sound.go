@@ -25,8 +25,10 @@ type Options struct {
 
 // A Progress tells how far a verification is. It may be read at any time.
 type Progress struct {
-	Bytes, Transactions atomic.Int64 // bytes out of Total
-	Total               atomic.Int64
+	// Bytes out of the size of the file; where references are followed, out of
+	// twice that.
+	Bytes        atomic.Int64
+	Transactions atomic.Int64
 }
 
 // An IndexState says how the index file beside a data file compares with it.
@@ -61,27 +63,31 @@ type Report struct {
 
 	References *References // nil if they were not followed
 
-	Damage, Incomplete, Notes int64 // findings by severity, told or not
+	First                     *Finding // that is more than a note, nil if there is none
+	Damage, Incomplete, Notes int64    // findings by severity, told or not
 	Kinds                     map[fs.Kind]int64
 	Untold                    int64 // findings beyond the Max that were told
 	Memory                    int64 // about what the index took
 	Replaced                  bool  // another file took the name meanwhile: blobs and index were left out
 }
 
-// Err returns nil if the storage is sound, else an error that matches
-// [fs.ErrDamaged] or, if nothing but blobs is missing, [ErrIncomplete].
+// Err returns nil if the storage is sound, [ErrIncomplete] if nothing but blobs is
+// missing, else [ErrUnsound].
 func (r *Report) Err() error {
 	switch {
 	case r.Damage > 0:
-		return fs.ErrDamaged
+		return ErrUnsound
 	case r.Incomplete > 0:
 		return ErrIncomplete
 	}
 	return nil
 }
 
-// ErrIncomplete is the error of a storage whose data is sound but lacks blobs.
-var ErrIncomplete = errors.New("blobs are missing")
+// The verdicts on a storage that is not sound.
+var (
+	ErrUnsound    = errors.New("not sound")
+	ErrIncomplete = errors.New("sound, but blobs are missing")
+)
 
 // Sound checks whether f is sound. What is wrong with it is told in the report
 // and to Options.Found; the error is about what prevented an answer, and comes
@@ -90,12 +96,7 @@ func Sound(ctx context.Context, f *fs.File, o Options) (*Report, error) {
 	if o.Progress == nil {
 		o.Progress = new(Progress)
 	}
-	o.Progress.Total.Store(f.Size())
-	if o.References {
-		o.Progress.Total.Store(2 * f.Size())
-	}
-	s := &sounder{f: f, o: o, report: Report{Kinds: map[fs.Kind]int64{}, End: min(fs.FirstOffset, f.Size())}}
-	s.openIndex()
+	s := newSounder(f, o)
 	err := s.structure(ctx)
 	if err == nil && o.Blobs != nil {
 		err = s.extraBlobs(ctx)
@@ -121,10 +122,23 @@ type sounder struct {
 	saved   savedIndex
 	blobs   []blobKey // blob records that have to have a file, if they are looked for
 	told    int
+
+	maxBatch int // see there; tests make it small
+}
+
+func newSounder(f *fs.File, o Options) *sounder {
+	s := &sounder{f: f, o: o, maxBatch: maxBatch}
+	s.report = Report{Kinds: map[fs.Kind]int64{}, End: min(fs.FirstOffset, f.Size())}
+	s.openIndex()
+	return s
 }
 
 // found counts a finding, and tells it if that is not one too many.
 func (s *sounder) found(f *Finding) {
+	if f.Severity > Note && s.report.First == nil {
+		first := *f
+		s.report.First = &first
+	}
 	s.count(f.Kind, f.Severity, 1)
 	if s.told < s.o.Max && s.o.Found != nil {
 		s.told++

@@ -232,7 +232,7 @@ func (w *walk) part(ctx context.Context, batch []place, p *part, room int) {
 			continue // gone
 		}
 		if err != nil {
-			w.unread(p, at, &rec, err)
+			w.unread(p, &rec, err)
 			continue
 		}
 		refs, err := reader.Read(data)
@@ -246,7 +246,7 @@ func (w *walk) part(ctx context.Context, batch []place, p *part, room int) {
 }
 
 // unread notes that the record of an object could not be read.
-func (w *walk) unread(p *part, at place, rec *fs.Record, err error) {
+func (w *walk) unread(p *part, rec *fs.Record, err error) {
 	e, _ := errors.AsType[*fs.RecordError](err)
 	switch {
 	case errors.Is(err, fs.ErrTooLarge):

@@ -15,6 +15,9 @@ import (
 // is checked by apply, in order.
 func (s *sounder) structure(ctx context.Context) error {
 	at := fs.Place{Offset: fs.FirstOffset}
+	if s.saved.ends { // that of a new database
+		s.compareIndex()
+	}
 	for torn := s.f.Size() <= fs.FirstOffset; !torn; {
 		end, flaw, err := fs.Pass(ctx, s.f, at, s.look, s.apply)
 		if err != nil {

@@ -18,7 +18,7 @@ type Check struct {
 	What   string   // for the summary
 }
 
-// The checks of one storage. Neither program has an index to help it.
+// Checks are the checks of one storage. Neither program has an index to help it.
 var Checks = []Check{
 	{"verify-structure", "fstest", []string{"verify", "--json"}, "verify, structure only (fstest)"},
 	{"verify-references", "fsrefs", []string{"verify", "--json", "--references"}, "verify --references (fsrefs)"},

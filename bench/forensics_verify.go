@@ -76,9 +76,10 @@ func (s summary) verify(check Check) *Row {
 	return row
 }
 
-// mostPerMillion is how many bytes a million objects may take: index, what is
-// known of each, and as much again that the garbage collector leaves lying about.
-const mostPerMillion = 40e6
+// mostPerMillion is how many bytes a million objects may take: the index and what
+// is known of each, about 11, as much again that the garbage collector leaves lying
+// about, and at this size the batches of objects to read, which do not grow.
+const mostPerMillion = 50e6
 
 // verifyMemory is a row for what a check needs for each object: what it takes for
 // all of the data beyond what it takes for a quarter.

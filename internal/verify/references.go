@@ -33,7 +33,7 @@ type References struct {
 const (
 	// maxBatch is how many objects are in hand at a time. What is reachable but
 	// has no place in the next batch is marked, and found again later.
-	maxBatch = 1 << 20
+	maxBatch = 1 << 18
 
 	// readAhead is the greatest distance of two records that are read at once.
 	readAhead = 16 << 10

@@ -9,6 +9,7 @@ import (
 
 	"zrs/internal/fs"
 	"zrs/internal/repl"
+	"zrs/internal/verify"
 )
 
 // Exit codes. Scripts branch on them: a code's meaning never changes.
@@ -55,6 +56,7 @@ var exitCauses = []struct {
 }{
 	{fs.ErrDamaged, exitDamaged},
 	{fs.ErrTruncated, exitDamaged},
+	{verify.ErrUnsound, exitDamaged},
 	{repl.ErrDiverged, exitDiverged},
 	{fs.ErrReplaced, exitDiverged},
 	{repl.ErrPackedPast, exitPackedPast},
@@ -63,6 +65,7 @@ var exitCauses = []struct {
 	{repl.ErrAhead, exitNegative},
 	{errNoTxn, exitNegative},
 	{repl.ErrIncomplete, exitIncomplete},
+	{verify.ErrIncomplete, exitIncomplete},
 	{repl.ErrUnreachable, exitTemporary},
 	{repl.ErrRefused, exitTemporary},
 	{repl.ErrHungUp, exitTemporary},

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -62,11 +61,6 @@ type CompareOptions struct {
 	Progress *Progress
 }
 
-// A Progress tells how far a job is. It may be read at any time.
-type Progress struct {
-	Bytes, Transactions atomic.Int64
-}
-
 // Compare finds out how a and b relate. The rules, and why they are right, are in
 // docs/format.md; in brief, both sides' transactions are passed in the order of
 // their TIDs.
@@ -101,10 +95,23 @@ func Compare(ctx context.Context, a, b *Source, opts CompareOptions) (*Compariso
 		s.file, _ = stream.(*fileStream)
 		c.sides[i] = s
 	}
+	c.formats(a, b)
 	if err := c.run(ctx); err != nil {
 		return nil, err
 	}
 	return c.result, nil
+}
+
+// formats compares what says whose pickles to expect in the files, if both are.
+func (c *comparer) formats(a, b *Source) {
+	if a.file == nil || b.file == nil {
+		return
+	}
+	ma, mb := a.file.Magic(), b.file.Magic()
+	if none := (fs.Magic{}); ma == mb || ma == none || mb == none {
+		return
+	}
+	c.differ(Difference{Kind: DiffFormat, Side: -1, Detail: fmt.Sprintf("%s, and %s", ma, mb)})
 }
 
 // A comparer is a comparison in progress.

@@ -119,6 +119,8 @@ const (
 	DiffRecord      DifferenceKind = "record"       // one side alone has it, in a common transaction that no pack has touched there
 	DiffRevision    DifferenceKind = "revision"     // missing on a packed side, but neither superseded nor garbage there
 	DiffLost        DifferenceKind = "lost-object"  // a pack took it, and now it is referred to
+	DiffUnrelated   DifferenceKind = "unrelated"    // both have transactions, and none in common
+	DiffFormat      DifferenceKind = "format"       // one file is of ZODB on Python 2
 	DiffBlob        DifferenceKind = "blob"         // its contents
 	DiffBlobMissing DifferenceKind = "blob-missing" // a record of a blob has no file
 )

@@ -9,6 +9,7 @@ import (
 
 	"zrs/internal/fs"
 	"zrs/internal/repl"
+	"zrs/internal/verify"
 )
 
 // Exit codes. Scripts branch on them: a code's meaning never changes.
@@ -62,6 +63,8 @@ var exitCauses = []struct {
 	{fs.ErrLocked, exitLocked},
 	{repl.ErrAhead, exitNegative},
 	{repl.ErrIncomplete, exitIncomplete},
+	{verify.ErrBlobsMissing, exitIncomplete},
+	{verify.ErrDiffer, exitNegative},
 	{repl.ErrUnreachable, exitTemporary},
 	{repl.ErrRefused, exitTemporary},
 	{repl.ErrHungUp, exitTemporary},

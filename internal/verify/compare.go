@@ -121,9 +121,11 @@ type comparer struct {
 	txn    txnCheck
 	result *Comparison
 
-	packed  bool           // they differ by what packs did
-	unequal int64          // offset of a transaction that is not the same in both files
-	blobs   errgroup.Group // comparisons of blob files, beside the rest
+	packed   bool           // they differ by what packs did
+	parted   bool           // one has transactions that the other should have
+	partedAt fs.TID         // the first of them
+	unequal  int64          // offset of a transaction that is not the same in both files
+	blobs    errgroup.Group // comparisons of blob files, beside the rest
 
 	mu sync.Mutex // guards what those write: result.Differences, their count, Blobs and BlobsMissing
 }
@@ -354,8 +356,8 @@ func (c *comparer) only(ctx context.Context, s, other *side) error {
 	case explained:
 		c.packed = true
 		other.res.PackedTransactions++
-	case !tail:
-		c.differ(Difference{Kind: DiffTransaction, Side: other.number, TID: txn.TID})
+	case !tail && !c.parted:
+		c.parted, c.partedAt = true, txn.TID
 		fallthrough
 	default:
 		told = s.tell(txn, c.opts.List)
@@ -448,7 +450,7 @@ func (c *comparer) equal(tid fs.TID, records, differencesBefore int64) {
 	}
 	c.result.Transactions++
 	c.result.Records += records
-	if n == 0 {
+	if n == 0 && !c.parted {
 		c.result.LastCommon = tid
 	}
 }
@@ -512,7 +514,7 @@ func (c *comparer) finish(ctx context.Context) error {
 		r.Relation = Damaged
 		return nil
 	}
-	if r.DifferenceCount > 0 {
+	if r.DifferenceCount > 0 || c.parted {
 		r.Relation = Diverged
 		return nil
 	}

@@ -24,7 +24,7 @@ func (c *comparer) explain(ctx context.Context) error {
 			return err
 		}
 	}
-	if c.result.DifferenceCount > 0 {
+	if c.result.DifferenceCount > 0 || c.parted {
 		return c.complete(ctx)
 	}
 	a, b := c.sides[0], c.sides[1]
@@ -168,6 +168,9 @@ func (c *comparer) judgeTail(ctx context.Context, s, other *side) error {
 func (c *comparer) complete(ctx context.Context) error {
 	r := c.result
 	first := fs.MaxTID
+	if c.parted {
+		first = c.partedAt
+	}
 	for i := range r.Differences {
 		d := &r.Differences[i]
 		first = min(first, d.TID)

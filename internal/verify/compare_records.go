@@ -68,6 +68,8 @@ func (c *comparer) records(ctx context.Context, tid fs.TID) (count int64, err er
 			}
 			if same {
 				count++
+				delete(t.last[0], a.OID) // earlier ones of the object
+				delete(t.last[1], a.OID)
 				recs = [2]*fs.Record{}
 				continue
 			}

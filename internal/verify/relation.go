@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"errors"
 	"time"
 
 	"zrs/internal/fs"
@@ -57,8 +58,9 @@ type Comparison struct {
 	Apart     int64
 	ApartTime time.Duration
 
-	// Differences are what makes the two diverge or damaged, the first ones in
-	// the order of their finding, and how many there are.
+	// Differences are what makes the two diverge, or lack blobs, besides
+	// transactions that only one has: the first ones that were found, in the
+	// order of their TIDs, and how many there are.
 	Differences     []Difference
 	DifferenceCount int64
 
@@ -81,7 +83,8 @@ type SideResult struct {
 	PackedTransactions, PackedRecords int64
 
 	// Only are transactions that this side has and the other hasn't, without
-	// what a pack explains: the first ones, and how many there are.
+	// what a pack explains: the first ones, and how many there are. Unless the
+	// two have diverged they are the last ones of this side.
 	Only      []OnlyTxn
 	OnlyCount int64
 
@@ -112,7 +115,6 @@ type DifferenceKind string
 
 // The kinds of differences.
 const (
-	DiffTransaction DifferenceKind = "transaction"  // one side alone has it, and no pack explains that
 	DiffTexts       DifferenceKind = "texts"        // user or description
 	DiffExtension   DifferenceKind = "extension"    // and not just its bytes
 	DiffData        DifferenceKind = "data"         // of an object's record in a common transaction
@@ -140,3 +142,22 @@ type Difference struct {
 
 	Detail string // for people
 }
+
+// OfObject reports whether a difference of this kind is about an object.
+func (k DifferenceKind) OfObject() bool {
+	switch k {
+	case DiffTexts, DiffExtension, DiffUnrelated, DiffFormat:
+		return false
+	}
+	return true
+}
+
+// What makes two storages not the same. [Compare] does not return these: they are
+// for those who make an error of a [Relation].
+var (
+	// ErrDiffer stands for any relation but equal and damaged.
+	ErrDiffer = errors.New("the storages differ")
+
+	// ErrBlobsMissing stands for two that are the same, but lack blobs.
+	ErrBlobsMissing = errors.New("blobs are missing")
+)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"zrs/internal/fs"
+	"zrs/internal/repl"
 	"zrs/internal/verify"
 )
 
@@ -163,7 +164,7 @@ func (c *verifyCmd) openSource(text, blobDir, flag string) (*comparedSource, fun
 		if blobDir != "" {
 			return nil, nil, fmt.Errorf("%s is for a file, %s is an address", flag, text)
 		}
-		return nil, nil, errors.New("addresses are not built yet")
+		return &comparedSource{Source: c.remote(src)}, func() {}, nil
 	}
 	f, err := fs.OpenFile(src.path)
 	if err != nil {
@@ -177,6 +178,18 @@ func (c *verifyCmd) openSource(text, blobDir, flag string) (*comparedSource, fun
 		}
 	}
 	return &comparedSource{verify.FileSource(f, blobs), f}, func() { f.Close() }, nil
+}
+
+// remote returns the storage that an address serves.
+func (c *verifyCmd) remote(src source) *verify.Source {
+	from := repl.TCPSource(src.addr.Network(), src.addr.DialAddress(), time.Duration(c.Timeout))
+	return &verify.Source{Name: src.text, HasBlobs: true, Open: func(ctx context.Context, after fs.TID) (verify.Stream, error) {
+		stream, err := repl.OpenStream(ctx, from, after, time.Duration(c.Timeout))
+		if err != nil {
+			return nil, err
+		}
+		return stream, nil
+	}}
 }
 
 // verdict returns the error that a relation makes, nil if all is well.

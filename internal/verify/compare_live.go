@@ -55,7 +55,7 @@ type judgement struct {
 
 func (j *judgement) run(ctx context.Context) error {
 	s := j.side
-	open := s.runs[len(s.runs)-1].end == 0
+	horizon, beyond := j.c.sides[1-s.number].res.Last, false
 	err := j.c.eachTxn(ctx, s, 0, func(stream Stream, txn *fs.Txn) (more bool, err error) {
 		for len(s.runs) > 0 && j.ended(&s.runs[0], txn) {
 			j.judge(&s.runs[0])
@@ -64,6 +64,10 @@ func (j *judgement) run(ctx context.Context) error {
 		if j.c.opts.To != 0 && txn.TID > j.c.opts.To && len(s.runs) == 0 {
 			return false, nil
 		}
+		if txn.TID > horizon && !beyond {
+			beyond = true
+			j.judgeLost()
+		}
 		return true, j.add(ctx, stream, txn)
 	})
 	if err != nil {
@@ -71,24 +75,27 @@ func (j *judgement) run(ctx context.Context) error {
 	}
 	if len(s.runs) > 0 {
 		j.judge(&s.runs[0])
-		s.runs = nil
-		if open {
-			return nil // its end is that of the storage
-		}
 	}
+	j.judgeLost()
+	return nil
+}
+
+// judgeLost looks for objects that are wanted again. It is called for the end of
+// the other side, and for the end.
+func (j *judgement) judgeLost() {
 	if j.lost.n == 0 {
-		return nil
+		return
 	}
 	live := j.g.reach()
 	for oid, m := range j.lost.all() {
 		if live.has(oid) {
+			j.lost.remove(oid)
 			j.c.differ(Difference{
-				Kind: DiffLost, Side: s.number, TID: m.tid, OID: oid,
+				Kind: DiffLost, Side: j.side.number, TID: m.tid, OID: oid,
 				Detail: "it was garbage when it was packed away, and is referred to again",
 			})
 		}
 	}
-	return nil
 }
 
 // ended reports whether the run is over when txn comes.

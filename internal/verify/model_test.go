@@ -337,7 +337,7 @@ func modelRelation(a, b []txn) Relation {
 			case mine == nil:
 				packed = true
 				for _, r := range x.recs {
-					parted = parted || !excused(ours, x.tid, r)
+					parted = parted || !excused(ours, x.tid, r, lastOf(theirs))
 				}
 			default:
 				common++
@@ -345,7 +345,7 @@ func modelRelation(a, b []txn) Relation {
 					parted = true
 				}
 				packed = packed || mine.status != x.status
-				p, d := modelCommon(ours, mine, &x)
+				p, d := modelCommon(ours, mine, &x, lastOf(theirs))
 				packed, parted = packed || p, parted || d
 			}
 		}
@@ -390,7 +390,7 @@ func matters(txns, tail []txn) bool {
 
 // modelCommon compares the records of a transaction that both have, with those of
 // theirs that we lack.
-func modelCommon(ours []txn, mine, theirs *txn) (packed, parted bool) {
+func modelCommon(ours []txn, mine, theirs *txn, horizon fs.TID) (packed, parted bool) {
 	lastOfEach := func(x *txn) map[fs.OID]rec {
 		m := map[fs.OID]rec{}
 		for _, r := range x.recs {
@@ -411,14 +411,15 @@ func modelCommon(ours []txn, mine, theirs *txn) (packed, parted bool) {
 			parted = true
 		default:
 			packed = true
-			parted = parted || !excused(ours, mine.tid, r)
+			parted = parted || !excused(ours, mine.tid, r, horizon)
 		}
 	}
 	return packed, parted
 }
 
-// excused reports whether a pack explains that a storage lacks a revision.
-func excused(txns []txn, tid fs.TID, r rec) bool {
+// excused reports whether a pack explains that a storage lacks a revision of
+// another one, which ends at horizon.
+func excused(txns []txn, tid fs.TID, r rec, horizon fs.TID) bool {
 	end := forever
 	for _, x := range txns {
 		if x.tid > tid && x.status != fs.StatusPacked {
@@ -434,6 +435,10 @@ func excused(txns []txn, tid fs.TID, r rec) bool {
 	if s.live()(r.oid) {
 		return gone && !s.there(r.oid)
 	}
-	now := stateAt(txns, forever)
-	return gone || now[r.oid].tid > tid || !now.live()(r.oid)
+	for _, when := range []fs.TID{max(end, horizon+1), forever} {
+		if now := stateAt(txns, when); !gone && now[r.oid].tid <= tid && now.live()(r.oid) {
+			return false // lost
+		}
+	}
+	return true
 }

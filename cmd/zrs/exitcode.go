@@ -56,6 +56,7 @@ var exitCauses = []struct {
 }{
 	{fs.ErrDamaged, exitDamaged},
 	{fs.ErrTruncated, exitDamaged},
+	{verify.ErrUnsound, exitDamaged},
 	{repl.ErrDiverged, exitDiverged},
 	{fs.ErrReplaced, exitDiverged},
 	{repl.ErrPackedPast, exitPackedPast},
@@ -63,7 +64,7 @@ var exitCauses = []struct {
 	{fs.ErrLocked, exitLocked},
 	{repl.ErrAhead, exitNegative},
 	{repl.ErrIncomplete, exitIncomplete},
-	{verify.ErrBlobsMissing, exitIncomplete},
+	{verify.ErrIncomplete, exitIncomplete},
 	{verify.ErrDiffer, exitNegative},
 	{repl.ErrUnreachable, exitTemporary},
 	{repl.ErrRefused, exitTemporary},

@@ -196,7 +196,7 @@ func TestHelpTexts(t *testing.T) {
 	}
 	app := newParser(new(cli)).Model
 	check("zrs", app.Help)
-	verbs := []string{"Serve", "Keep", "Bring", "Explain", "Write", "Tell"}
+	verbs := []string{"Serve", "Keep", "Bring", "Explain", "Write", "Say"}
 	for _, cmd := range app.Leaves(false) {
 		check(cmd.Name, cmd.Help)
 		if verb, _, _ := strings.Cut(cmd.Help, " "); !slices.Contains(verbs, verb) {

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,338 +10,279 @@ import (
 	"zrs/internal/verify"
 )
 
-// A relationAnswer is the answer of zrs verify about two storages. The JSON names
-// are documented in zrs-verify(1).
-type relationAnswer struct {
-	Schema   int             `json:"schema"`
-	Relation verify.Relation `json:"relation"`
-	ExitCode int             `json:"exit_code"`
-	A        sideAnswer      `json:"a"`
-	B        sideAnswer      `json:"b"`
-	Common   struct {
-		Transactions int64      `json:"transactions"`
-		Records      int64      `json:"records"`
-		LastTID      *fs.TID    `json:"last_tid"` // before the first difference
-		LastTime     *time.Time `json:"last_time"`
-	} `json:"common"`
-	Apart struct {
-		Transactions int64   `json:"transactions"`
-		Seconds      float64 `json:"seconds"`
-	} `json:"apart"`
-	Differences     []differenceAnswer `json:"differences"`
-	DifferenceCount int64              `json:"difference_count"`
-	Extensions      int64              `json:"extensions_repickled"`
-	Blobs           int64              `json:"blobs"` // compared, or looked for
-	Seconds         float64            `json:"seconds"`
-}
+// A soundAnswer is the answer of zrs verify about one storage. The JSON names are
+// documented in zrs-verify(1).
+type soundAnswer struct {
+	Schema   int    `json:"schema"`
+	Path     string `json:"path"`
+	Sound    bool   `json:"sound"`
+	ExitCode int    `json:"exit_code"`
+	Error    string `json:"error,omitempty"`
+	Size     int64  `json:"size"`
 
-// A sideAnswer is about one of two storages.
-type sideAnswer struct {
-	Name         string     `json:"name"`
 	Transactions int64      `json:"transactions"`
 	Records      int64      `json:"records"`
-	FirstTID     *fs.TID    `json:"first_tid"`
-	LastTID      *fs.TID    `json:"last_tid"`
+	Objects      int64      `json:"objects"`
+	LastTID      fs.TID     `json:"last_tid"`
 	LastTime     *time.Time `json:"last_time"`
-	PackedTo     *fs.TID    `json:"packed_to"` // null if no pack has marked anything
-	PackedAway   struct {
-		Transactions int64 `json:"transactions"`
-		Records      int64 `json:"records"` // of all transactions
-	} `json:"packed_away"` // what the other side has and a pack removed here
-	Only         []onlyAnswer  `json:"only"`
-	OnlyCount    int64         `json:"only_count"`
-	TornTail     *placeAnswer  `json:"torn_tail"`
-	Damage       *damageAnswer `json:"damage"`
-	BlobsMissing int64         `json:"blobs_missing"`
+	End          int64      `json:"end"`
+	LostBytes    int64      `json:"lost_bytes"`
+
+	TornTail   *tailAnswer       `json:"torn_tail"`
+	Index      indexAnswer       `json:"index"`
+	Blobs      *blobsAnswer      `json:"blobs"` // null unless they were looked for
+	References *referencesAnswer `json:"references"`
+
+	Findings   []findingAnswer `json:"findings"`
+	Damage     int64           `json:"damage"`
+	Incomplete int64           `json:"incomplete"`
+	Notes      int64           `json:"notes"`
+	Untold     int64           `json:"untold"`
+	Seconds    float64         `json:"seconds"`
+
+	judged      bool  // there is an answer, be it good or bad
+	blobRecords int64 // also if their files were not looked for
+	replaced    bool
 }
 
-type placeAnswer struct {
+type tailAnswer struct {
 	Offset int64  `json:"offset"`
+	Bytes  int64  `json:"bytes"`
 	TID    fs.TID `json:"tid"`
 	Detail string `json:"detail"`
 }
 
-type damageAnswer struct {
-	placeAnswer
-	Kind    fs.Kind `json:"kind"`
-	Message string  `json:"message"`
+type indexAnswer struct {
+	State  verify.IndexState `json:"state"`
+	Detail string            `json:"detail,omitempty"`
 }
 
-// An onlyAnswer is a transaction that one side has.
-type onlyAnswer struct {
-	TID         fs.TID         `json:"tid"`
-	Time        time.Time      `json:"time"`
-	User        string         `json:"user"`
-	Description string         `json:"description"`
-	Objects     []objectAnswer `json:"objects"` // the first ones
-	ObjectCount int64          `json:"object_count"`
+type blobsAnswer struct {
+	Records int64 `json:"records"`
+	Files   int64 `json:"files"`
+	Bytes   int64 `json:"bytes"`
+	Empty   int64 `json:"empty"`
+	Missing int64 `json:"missing"`
+	Extra   int64 `json:"extra"`
 }
 
-type objectAnswer struct {
-	OID   fs.OID `json:"oid"`
-	Class string `json:"class,omitempty"`
-	Gone  bool   `json:"gone,omitempty"`
+type referencesAnswer struct {
+	Reachable       int64 `json:"reachable"`
+	Orphans         int64 `json:"orphans"`
+	Gone            int64 `json:"gone"`
+	Followed        int64 `json:"followed"`
+	Dangling        int64 `json:"dangling"`
+	DanglingOrphans int64 `json:"dangling_orphans"`
 }
 
-type differenceAnswer struct {
-	Kind      verify.DifferenceKind `json:"kind"`
-	MissingIn string                `json:"missing_in,omitempty"` // a or b
-	TID       *fs.TID               `json:"tid"`
-	Time      *time.Time            `json:"time"`
-	OID       *fs.OID               `json:"oid"`
-	Class     string                `json:"class,omitempty"`
-	A         *contentAnswer        `json:"a,omitempty"`
-	B         *contentAnswer        `json:"b,omitempty"`
-	Detail    string                `json:"detail,omitempty"`
+type findingAnswer struct {
+	Kind     fs.Kind      `json:"kind"`
+	Severity string       `json:"severity"`
+	Offset   *int64       `json:"offset"` // null if it is about no place of the data file
+	TID      *fs.TID      `json:"tid"`
+	OID      *fs.OID      `json:"oid"`
+	Detail   string       `json:"detail"`
+	Meaning  string       `json:"meaning"`
+	File     string       `json:"file,omitempty"`
+	Class    string       `json:"class,omitempty"`
+	Target   *fs.OID      `json:"target,omitempty"`
+	Path     []stepAnswer `json:"reference_path,omitempty"`
 }
 
-// A contentAnswer tells what a side has.
-type contentAnswer struct {
-	Size   int64  `json:"size"`
-	SHA256 string `json:"sha256_start,omitempty"`
+type stepAnswer struct {
+	OID     fs.OID `json:"oid"`
+	Class   string `json:"class,omitempty"`
+	Skipped int    `json:"skipped,omitempty"`
 }
 
-// newRelationAnswer puts the result of a comparison into words.
-func newRelationAnswer(r *verify.Comparison, code int, took time.Duration) *relationAnswer {
-	a := &relationAnswer{
-		Schema: summarySchema, Relation: r.Relation, ExitCode: code,
-		A: newSideAnswer(&r.Sides[0]), B: newSideAnswer(&r.Sides[1]),
-		Differences: []differenceAnswer{}, DifferenceCount: r.DifferenceCount,
-		Extensions: r.Extensions, Blobs: r.Blobs, Seconds: float64(took.Milliseconds()) / 1000,
+func newFindingAnswer(f *verify.Finding) findingAnswer {
+	a := findingAnswer{
+		Kind: f.Kind, Severity: f.Severity.String(), Detail: f.Detail, Meaning: f.Meaning(), File: f.File, Class: f.Class,
 	}
-	a.Common.Transactions, a.Common.Records = r.Transactions, r.Records
-	a.Common.LastTID, a.Common.LastTime = tidAnswer(r.LastCommon)
-	a.Apart.Transactions, a.Apart.Seconds = r.Apart, r.ApartTime.Seconds()
-	for i := range r.Differences {
-		a.Differences = append(a.Differences, newDifferenceAnswer(&r.Differences[i]))
+	if f.Offset != verify.NoOffset {
+		a.Offset = &f.Offset
+	}
+	if f.TID != 0 {
+		a.TID = &f.TID
+	}
+	if f.HasOID {
+		a.OID = &f.OID
+	}
+	if f.Kind == verify.KindDangling {
+		a.Target = &f.Target
+	}
+	for _, step := range f.Path {
+		a.Path = append(a.Path, stepAnswer{step.OID, step.Class, step.Skipped})
 	}
 	return a
 }
 
-func newSideAnswer(s *verify.SideResult) sideAnswer {
-	a := sideAnswer{
-		Name: s.Name, Transactions: s.Transactions, Records: s.Records,
-		Only: []onlyAnswer{}, OnlyCount: s.OnlyCount, BlobsMissing: s.BlobsMissing,
+// fill takes over what was found out.
+func (a *soundAnswer) fill(r *verify.Report, blobs bool) {
+	a.Transactions, a.Records, a.Objects = r.Transactions, r.Records, r.Objects
+	a.LastTID, a.End, a.LostBytes = r.LastTID, r.End, r.Lost
+	if a.LastTID != 0 {
+		t := a.LastTID.Time()
+		a.LastTime = &t
 	}
-	a.FirstTID, _ = tidAnswer(s.First)
-	a.LastTID, a.LastTime = tidAnswer(s.Last)
-	a.PackedTo, _ = tidAnswer(s.PackedTo)
-	a.PackedAway.Transactions, a.PackedAway.Records = s.PackedTransactions, s.PackedRecords
-	for _, txn := range s.Only {
-		only := onlyAnswer{
-			TID: txn.TID, Time: txn.TID.Time(), User: string(txn.User), Description: string(txn.Description),
-			Objects: []objectAnswer{}, ObjectCount: txn.ObjectCount,
-		}
-		for _, o := range txn.Objects {
-			only.Objects = append(only.Objects, objectAnswer(o))
-		}
-		a.Only = append(a.Only, only)
+	if r.Tail != nil {
+		a.TornTail = &tailAnswer{r.Tail.Offset, r.TailBytes, r.Tail.TID, r.Tail.Detail}
 	}
-	if e, ok := errors.AsType[*fs.RecordError](s.Tail); ok {
-		a.TornTail = &placeAnswer{e.Offset, e.TID, e.Detail}
+	a.Index = indexAnswer{r.Index, r.IndexDetail}
+	a.blobRecords, a.replaced = r.BlobRecords, r.Replaced
+	if blobs {
+		a.Blobs = &blobsAnswer{r.BlobRecords, r.Blobs, r.BlobBytes, r.BlobsEmpty, r.BlobsMissing, r.BlobsExtra}
 	}
-	if e, ok := errors.AsType[*fs.RecordError](s.Damage); ok {
-		a.Damage = &damageAnswer{placeAnswer{e.Offset, e.TID, e.Detail}, e.Kind, e.Error()}
+	if r.References != nil {
+		a.References = (*referencesAnswer)(r.References)
 	}
-	return a
+	a.Damage, a.Incomplete, a.Notes, a.Untold = r.Damage, r.Incomplete, r.Notes, r.Untold
 }
 
-func newDifferenceAnswer(d *verify.Difference) differenceAnswer {
-	a := differenceAnswer{Kind: d.Kind, Class: d.Class, Detail: d.Detail}
-	a.TID, a.Time = tidAnswer(d.TID)
-	if d.Side >= 0 {
-		a.MissingIn = sideNames[d.Side]
+// finish fills in what follows from how the command ended.
+func (a *soundAnswer) finish(err error, took time.Duration) {
+	a.Sound, a.ExitCode = err == nil, exitCode(err)
+	if err != nil {
+		a.Error = err.Error()
 	}
-	if d.Kind.OfObject() {
-		a.OID = &d.OID
-	}
-	for i, to := range []**contentAnswer{&a.A, &a.B} {
-		if d.Digests[i] != "" || d.Sizes[i] != 0 {
-			*to = &contentAnswer{d.Sizes[i], d.Digests[i]}
-		}
-	}
-	return a
+	a.Seconds = float64(took.Milliseconds()) / 1000
 }
 
-var sideNames = [2]string{"a", "b"}
-
-// tidAnswer returns a transaction id and its time, nil for none.
-func tidAnswer(tid fs.TID) (*fs.TID, *time.Time) {
-	if tid == 0 {
-		return nil, nil
+// counts says how many findings there are that make a storage unsound.
+func (a *soundAnswer) counts() string {
+	var parts []string
+	if a.Damage > 0 {
+		parts = append(parts, count(a.Damage, "finding")+" of damage")
 	}
-	t := tid.Time()
-	return &tid, &t
+	if a.Incomplete > 0 {
+		parts = append(parts, count(a.Incomplete, "blob")+" missing")
+	}
+	return strings.Join(parts, ", ")
 }
 
-// writeText prints the answer for a person.
-func (a *relationAnswer) writeText(w io.Writer) error {
+// writeText prints the findings, then a summary.
+func (a *soundAnswer) writeText(w io.Writer) error {
 	var b strings.Builder
-	b.WriteString(a.headline() + "\n")
+	for i := range a.Findings {
+		a.Findings[i].write(&b)
+	}
+	if a.Untold > 0 {
+		fmt.Fprintf(&b, "... and %s more: see --max-findings\n\n", count(a.Untold, "finding"))
+	}
+	switch {
+	case a.Sound:
+		fmt.Fprintf(&b, "%s is sound\n", a.Path)
+	case !a.judged:
+		fmt.Fprintf(&b, "%s could not be verified to its end; up to there:\n", a.Path)
+	case a.Damage > 0:
+		fmt.Fprintf(&b, "%s is NOT sound: %s\n", a.Path, a.counts())
+	default:
+		fmt.Fprintf(&b, "%s is sound, but %s\n", a.Path, a.counts())
+	}
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "  %-8s %s\n", name, fmt.Sprintf(format, args...))
+		fmt.Fprintf(&b, "%-10s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	common := fmt.Sprintf("%s, %s", count(a.Common.Transactions, "transaction"), count(a.Common.Records, "record"))
-	if a.Blobs > 0 {
-		common += ", " + count(a.Blobs, "blob")
+	line("content", "%s, %s, %s, %s", count(a.Transactions, "transaction"), count(a.Records, "record"), count(a.Objects, "object"), formatBytes(a.Size))
+	if a.LastTID != 0 {
+		line("end", "%s", describeTID(a.LastTID))
 	}
-	line("common", "%s", common)
-	if a.Extensions > 0 {
-		line("", "%s of other bytes and the same value, as zc.zrs replicates them", count(a.Extensions, "extension"))
+	if a.LostBytes > 0 {
+		line("lost", "%s of the file that no transaction could be made of", formatBytes(a.LostBytes))
 	}
-	for _, s := range []*sideAnswer{&a.A, &a.B} {
-		if s.PackedTo != nil {
-			line("packed", "%s up to %s; %s, %s of the other's are gone", s.Name, describeTID(*s.PackedTo),
-				count(s.PackedAway.Transactions, "transaction"), count(s.PackedAway.Records, "record"))
-		}
-		if s.TornTail != nil {
-			line("tail", "%s ends with an incomplete transaction at offset %d, which is left out", s.Name, s.TornTail.Offset)
-		}
-		if s.Damage != nil {
-			line("damage", "%s", s.Damage.Message)
-		}
-		if s.BlobsMissing > 0 {
-			line("missing", "%s in %s", count(s.BlobsMissing, "blob"), s.Name)
-		}
+	if t := a.TornTail; t != nil {
+		line("tail", "%s at %d are an incomplete transaction (%s): normal after a crash, or while somebody commits", count(t.Bytes, "byte"), t.Offset, t.Detail)
 	}
-	a.writeDifferences(&b)
-	for _, s := range []*sideAnswer{&a.A, &a.B} {
-		s.writeOnly(&b)
+	line("index", "%s", a.Index.text())
+	switch {
+	case a.Blobs != nil:
+		line("blobs", "%s", a.Blobs.text())
+	case a.blobRecords > 0:
+		line("blobs", "%s, not looked for: give --blob-dir", count(a.blobRecords, "revision"))
+	}
+	if r := a.References; r != nil {
+		line("references", "%s; %s reachable, %s; %s, %s",
+			count(r.Followed, "reference"), count(r.Reachable, "object"), count(r.Orphans, "orphan"), gone(r.Gone), dangling(r))
+	}
+	if a.replaced {
+		line("note", "another file has taken the name meanwhile, as a pack does: blobs and index belong to that one")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// headline is the relation in a line.
-func (a *relationAnswer) headline() string {
-	text := string(a.Relation)
-	switch a.Relation {
-	case verify.Behind, verify.BehindAfterPack, verify.Ahead, verify.AheadAfterPack:
-		text += fmt.Sprintf(" by %s, %s", count(a.Apart.Transactions, "transaction"), formatSeconds(a.Apart.Seconds))
-		ends := func(s *sideAnswer) string {
-			if s.LastTID == nil {
-				return s.Name + " is empty"
+func gone(n int64) string { return groupDigits(n) + " deleted" }
+
+func dangling(r *referencesAnswer) string {
+	text := groupDigits(r.Dangling) + " dangling"
+	if r.DanglingOrphans > 0 {
+		text += fmt.Sprintf(", %s of orphans", groupDigits(r.DanglingOrphans))
+	}
+	return text
+}
+
+func (a *indexAnswer) text() string {
+	text := map[verify.IndexState]string{
+		verify.IndexNone:     "there is none: ZODB reads the whole file when it opens it",
+		verify.IndexCurrent:  "right and current",
+		verify.IndexBehind:   "right up to where it ends: ZODB reads the rest when it opens the file",
+		verify.IndexUnusable: "can't be read: ZODB makes a new one",
+		verify.IndexForeign:  "of another file, or of this one before it was packed: remove it, ZODB makes a new one",
+		verify.IndexWrong:    "WRONG, see above: ZODB believes it",
+		verify.IndexChanged:  "not compared",
+	}[a.State]
+	if a.Detail != "" {
+		text += " (" + a.Detail + ")"
+	}
+	return text
+}
+
+func (a *blobsAnswer) text() string {
+	text := fmt.Sprintf("%s, %s", count(a.Files, "file"), formatBytes(a.Bytes))
+	for _, more := range []struct {
+		n    int64
+		what string
+	}{{a.Missing, "missing"}, {a.Empty, "empty"}, {a.Extra, "without a record"}} {
+		if more.n > 0 {
+			text += fmt.Sprintf(", %s %s", groupDigits(more.n), more.what)
+		}
+	}
+	return text
+}
+
+// write prints a finding as a block of lines.
+func (a *findingAnswer) write(b *strings.Builder) {
+	fmt.Fprintf(b, "%s  %s", a.Severity, a.Kind)
+	if a.Offset != nil {
+		fmt.Fprintf(b, " at %d", *a.Offset)
+	}
+	if a.OID != nil {
+		fmt.Fprintf(b, ", object %s", *a.OID)
+	}
+	if a.Class != "" {
+		fmt.Fprintf(b, " (%s)", printable(a.Class))
+	}
+	if a.TID != nil {
+		fmt.Fprintf(b, ", transaction %s", describeTID(*a.TID))
+	}
+	fmt.Fprintf(b, "\n    %s\n", printable(a.Detail))
+	if len(a.Path) > 0 {
+		fmt.Fprint(b, "    reached by root")
+		for _, step := range a.Path[1:] {
+			if step.Skipped > 0 {
+				fmt.Fprintf(b, " -> (%s)", count(int64(step.Skipped), "object"))
 			}
-			return fmt.Sprintf("%s ends at %s", s.Name, describeTID(*s.LastTID))
+			fmt.Fprintf(b, " -> %s %s", step.OID, printable(step.Class))
 		}
-		return text + ": " + ends(&a.A) + ", " + ends(&a.B)
-	case verify.Diverged:
-		if a.Common.LastTID == nil {
-			return text + ", with no transaction in common before the first difference"
-		}
-		return text + " after " + describeTID(*a.Common.LastTID)
-	case verify.Equal, verify.EqualAfterPack:
-		if a.A.LastTID != nil {
-			text += ", up to " + describeTID(*a.A.LastTID)
-		}
+		fmt.Fprintln(b)
 	}
-	return text
+	fmt.Fprintf(b, "    %s\n\n", a.Meaning)
 }
 
-// writeDifferences prints what differs.
-func (a *relationAnswer) writeDifferences(b *strings.Builder) {
-	for i := range a.Differences {
-		d := &a.Differences[i]
-		where := ""
-		if d.TID != nil {
-			where = describeTID(*d.TID)
-		}
-		if d.OID != nil {
-			where += fmt.Sprintf("  object %s", *d.OID)
-		}
-		if d.Class != "" {
-			where += " (" + quoted(d.Class) + ")"
-		}
-		fmt.Fprintf(b, "  differ   %s\n           %s\n", where, a.explain(d))
-	}
-	if rest := a.DifferenceCount - int64(len(a.Differences)); rest > 0 {
-		fmt.Fprintf(b, "  differ   ... and %s more: see --max-findings\n", groupDigits(rest))
-	}
-}
-
-// explain says what a difference is.
-func (a *relationAnswer) explain(d *differenceAnswer) string {
-	name := func(side string) string {
-		if side == sideNames[0] {
-			return a.A.Name
-		}
-		return a.B.Name
-	}
-	text := map[verify.DifferenceKind]string{
-		verify.DiffTexts:       "user or description",
-		verify.DiffExtension:   "the extension",
-		verify.DiffData:        "the data",
-		verify.DiffRecord:      "the record is missing in",
-		verify.DiffRevision:    "nothing replaces this revision in",
-		verify.DiffLost:        "the object is missing in",
-		verify.DiffBlob:        "the blob",
-		verify.DiffBlobMissing: "the blob is missing in",
-		verify.DiffUnrelated:   "they have no transaction in common: are they one database?",
-		verify.DiffFormat:      "the formats",
-	}[d.Kind]
-	if d.MissingIn != "" {
-		text += " " + name(d.MissingIn)
-	}
-	for i, c := range []*contentAnswer{d.A, d.B} {
-		switch {
-		case c == nil:
-		case c.Size < 0 && d.MissingIn == "":
-			text += fmt.Sprintf("; %s: gone", name(sideNames[i]))
-		case c.Size >= 0:
-			text += strings.TrimSuffix(fmt.Sprintf("; %s: %s, SHA-256 %s", name(sideNames[i]), count(c.Size, "byte"), c.SHA256), ", SHA-256 ")
-		}
-	}
-	if d.Detail != "" {
-		text += "; " + quoted(d.Detail)
-	}
-	return text
-}
-
-// writeOnly prints what only one side has.
-func (s *sideAnswer) writeOnly(b *strings.Builder) {
-	if s.OnlyCount == 0 {
-		return
-	}
-	fmt.Fprintf(b, "  only in %s: %s\n", s.Name, count(s.OnlyCount, "transaction"))
-	for i := range s.Only {
-		t := &s.Only[i]
-		fmt.Fprintf(b, "    %s  %s  %s  %s  %s\n", t.TID, formatTime(t.Time), quoted(t.User), strconv.Quote(t.Description), t.objects())
-	}
-	if more := s.OnlyCount - int64(len(s.Only)); more > 0 {
-		fmt.Fprintf(b, "    ... and %s more: see --max-findings\n", groupDigits(more))
-	}
-}
-
-// classesShown is how many classes a line tells.
-const classesShown = 5
-
-// objects tells how many objects a transaction changed, and of which classes.
-func (t *onlyAnswer) objects() string {
-	text := count(t.ObjectCount, "object")
-	var classes []string
-	for _, o := range t.Objects {
-		class := o.Class[strings.LastIndexByte(o.Class, '.')+1:]
-		if o.Gone {
-			class = "deleted"
-		}
-		if class != "" && !slices.Contains(classes, quoted(class)) {
-			classes = append(classes, quoted(class))
-		}
-	}
-	if len(classes) > classesShown {
-		classes = append(classes[:classesShown], "...")
-	}
-	if len(classes) > 0 {
-		text += " (" + strings.Join(classes, ", ") + ")"
-	}
-	return text
-}
-
-// quoted quotes a text from a database if a terminal could take it for something
-// else.
-func quoted(s string) string {
-	if q := strconv.Quote(s); q != `"`+s+`"` {
-		return q
+// printable quotes a text from a database if a terminal could take it for
+// something else.
+func printable(s string) string {
+	if quoted := fmt.Sprintf("%q", s); quoted != `"`+s+`"` {
+		return quoted
 	}
 	return s
 }

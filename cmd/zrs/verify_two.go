@@ -220,7 +220,7 @@ func damagedError(r *verify.Comparison) error {
 	}
 	for _, s := range r.Sides {
 		if s.BlobsMissing > 0 {
-			return &relationError{fmt.Sprintf("%s lacks %s", s.Name, count(s.BlobsMissing, "blob")), verify.ErrBlobsMissing}
+			return &relationError{fmt.Sprintf("%s lacks %s", s.Name, count(s.BlobsMissing, "blob")), verify.ErrIncomplete}
 		}
 	}
 	return verify.ErrDiffer

@@ -67,22 +67,35 @@ func (x *Index) Set(oid OID, off int64) { x.set(oid, off, false) }
 func (x *Index) SetMax(oid OID, off int64) { x.set(oid, off, true) }
 
 // Replace is Set, and returns the offset that the object had before, 0 if it had
-// none.
-func (x *Index) Replace(oid OID, off int64) (before int64) { return x.set(oid, off, false) }
+// none. Unlike other methods it must have the index for itself: it takes no lock,
+// which would keep the processor from fetching for several objects at a time.
+func (x *Index) Replace(oid OID, off int64) (before int64) {
+	checkOffset(oid, off)
+	number := uint64(oid) / pageOIDs
+	return x.shard(number).set(number, uint8(oid), off, false)
+}
 
-func (x *Index) set(oid OID, off int64, greatest bool) (before int64) {
-	if off < 0 || off > MaxOffset {
-		panic(fmt.Sprintf("fs: index: offset %d of object %v is out of range", off, oid))
-	}
+func (x *Index) set(oid OID, off int64, greatest bool) {
+	checkOffset(oid, off)
 	number := uint64(oid) / pageOIDs
 	s := x.shard(number)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.set(number, uint8(oid), off, greatest)
+}
+
+func checkOffset(oid OID, off int64) {
+	if off < 0 || off > MaxOffset {
+		panic(fmt.Sprintf("fs: index: offset %d of object %v is out of range", off, oid))
+	}
+}
+
+func (s *indexShard) set(number uint64, slot uint8, off int64, greatest bool) (before int64) {
 	p := s.page(number)
-	i, ok := p.find(uint8(oid))
+	i, ok := p.find(slot)
 	if !ok {
 		s.n++
-		s.capacity += p.insert(uint8(oid), i)
+		s.capacity += p.insert(slot, i)
 	} else if before = getOffset(p.offsets[i:]); greatest && off <= before {
 		return before
 	}

@@ -19,17 +19,28 @@ type Inspection struct {
 	Lost bool
 }
 
+// A Visitor is told what there is in a transaction that is not sound.
+type Visitor interface {
+	// Txn is called first, if the transaction is not lost.
+	Txn(tid TID, status Status)
+
+	// Record is called for each record, valid for the call, with the kind of
+	// what is wrong with it if something is.
+	Record(rec *Record, flaw Kind)
+
+	// Flaw is called for all that is wrong. A wrong length of a record shows
+	// only behind it, everything else comes in the order of the file.
+	Flaw(flaw *RecordError)
+}
+
 // Inspect looks at the transaction at the offset pos of f, in which something is
-// wrong: why is the [RecordError] of a [Reader]. It calls flaw for all that is
-// wrong, and record for each record that can be told for one, with the kind of what
-// is wrong with it if something is; in the order of the file but for flaws of a record's
-// length, which show behind it. Each record is valid for its call.
+// wrong: why is the [RecordError] of a [Reader].
 //
 // A field is taken for the damaged one if the rest of the transaction then fits
 // together: records name the offset of their transaction, and its length stands
 // before and behind it.
-func Inspect(f *File, pos int64, why error, record func(*Record, Kind), flaw func(*RecordError)) (Inspection, error) {
-	in := &inspector{w: window{src: f, end: f.Size()}, path: f.path, txn: pos, record: record, flaw: flaw}
+func Inspect(f *File, pos int64, why error, v Visitor) (Inspection, error) {
+	in := &inspector{w: window{src: f, end: f.Size()}, path: f.path, txn: pos, v: v}
 	result, err := in.inspect(why)
 	if err != nil {
 		err = &RecordError{Path: f.path, Offset: pos, TID: in.h.tid, Kind: KindIO, Err: err}
@@ -38,12 +49,11 @@ func Inspect(f *File, pos int64, why error, record func(*Record, Kind), flaw fun
 }
 
 type inspector struct {
-	w      window
-	path   string
-	txn    int64 // offset of the transaction
-	h      fixedHeader
-	record func(*Record, Kind)
-	flaw   func(*RecordError)
+	w    window
+	path string
+	txn  int64 // offset of the transaction
+	h    fixedHeader
+	v    Visitor
 }
 
 func (in *inspector) inspect(why error) (Inspection, error) {
@@ -74,6 +84,7 @@ func (in *inspector) inspect(why error) (Inspection, error) {
 		return result, nil
 	}
 	result.End = stop + trailerSize
+	in.v.Txn(in.h.tid, in.h.status)
 	if !in.h.status.Final() {
 		kind := KindStatus
 		if in.h.status == StatusCheckpoint {
@@ -91,16 +102,16 @@ func (in *inspector) bounds(found *RecordError) (start, stop int64, err error) {
 	start = in.txn + txnHeaderSize + int64(in.h.metadata())
 	fits := in.h.length >= txnHeaderSize && in.h.length <= uint64(max(0, in.w.end-in.txn-trailerSize))
 	said := in.txn + int64(in.h.length) // if it fits
-	if fits && start <= said && in.lengthAt(said) == in.h.length {
-		return start, said, nil
-	}
-	if fits && in.lengthAt(said) == in.h.length { // the header takes more than there is
-		first, err := in.next(in.txn+txnHeaderSize, said)
-		if first == 0 || err != nil {
-			return 0, 0, err
+	if fits && in.lengthAt(said) == in.h.length {
+		first, err := in.next(in.txn+txnHeaderSize, min(start, said), said)
+		if first == 0 && start > said { // the header takes more than there is
+			first = said
 		}
-		in.reportTexts(first)
-		return first, said, nil
+		if first != 0 {
+			in.reportTexts(first)
+			start = first
+		}
+		return start, said, err
 	}
 	last, err := in.chain(start)
 	switch {
@@ -126,11 +137,11 @@ func (in *inspector) records(at, stop int64) error {
 		if err != nil {
 			return err
 		}
-		if end := at + rec.Size(); kind == "" || sized && (end == stop || in.sound(end, stop)) {
+		if end := at + rec.Size(); kind == "" || sized && (end == stop || in.plausible(end, stop)) {
 			if kind != "" {
 				in.report(at, kind, detail)
 			}
-			in.record(&rec, kind)
+			in.v.Record(&rec, kind)
 			last, at, floor = rec, end, rec.DataOffset()+1
 			continue
 		}
@@ -147,14 +158,14 @@ func (in *inspector) records(at, stop int64) error {
 // one: itself, the length of the record before, or the lengths of texts. It
 // returns where the next record is, 0 if there is none.
 func (in *inspector) blame(rec, last *Record, kind Kind, detail string, floor, stop int64) (next int64, err error) {
-	likely := rec.Txn == in.txn || rec.TID == in.h.tid || rec.OID == 0 && rec.TID == 0 // zeros are no text
+	likely := rec.Length != unread && (rec.Txn == in.txn || rec.TID == in.h.tid || *rec == Record{Offset: rec.Offset}) // zeros are no text
 	if likely {
 		floor = rec.Offset + 1
 	}
-	if next, err = in.next(floor, stop); err != nil {
+	if next, err = in.next(floor, stop, stop); err != nil {
 		return 0, err
 	}
-	end := next // of the record before
+	end := next // of what stands before
 	if next == 0 {
 		end = stop
 	}
@@ -163,18 +174,32 @@ func (in *inspector) blame(rec, last *Record, kind Kind, detail string, floor, s
 		in.reportSize(rec, end)
 	case !likely && last.Offset != 0 && (end < rec.Offset || oneByte(end-last.DataOffset(), last.Length)):
 		in.reportSize(last, end)
-	case !likely && last.Offset == 0 && next != 0:
-		in.reportTexts(next)
+	case !likely && last.Offset == 0 && in.textsExplain(end-rec.Offset):
+		in.reportTexts(end)
 	default:
 		in.report(rec.Offset, kind, detail)
 	}
 	return next, nil
 }
 
+// textsExplain reports whether a single byte of the lengths of the texts, if it
+// was another, made the header so many bytes shorter than it is.
+func (in *inspector) textsExplain(by int64) bool {
+	for _, n := range []int{in.h.userLen, in.h.descLen, in.h.extensionLen} {
+		if want := int64(n) + by; want >= 0 && want <= MaxMetadata && oneByte(int64(n), want) {
+			return true
+		}
+	}
+	return false
+}
+
+// unread is the length of a record that there was no room for.
+const unread = -1
+
 // at reads the record at an offset, and says what is wrong with it. It is sized
 // if its length is one that can be.
 func (in *inspector) at(rec *Record, at, stop int64) (kind Kind, detail string, sized bool, err error) {
-	*rec = Record{Offset: at}
+	*rec = Record{Offset: at, Length: unread}
 	if stop-at < recordHeaderSize {
 		return KindRecord, fmt.Sprintf("%d bytes left in the transaction, less than a record header", stop-at), false, nil
 	}
@@ -199,6 +224,14 @@ func (in *inspector) sound(at, stop int64) bool {
 	return err == nil && kind == ""
 }
 
+// plausible reports whether there may be a record of the transaction at an
+// offset, with something wrong or not.
+func (in *inspector) plausible(at, stop int64) bool {
+	var rec Record
+	kind, _, sized, err := in.at(&rec, at, stop)
+	return err == nil && sized && kind != KindVersion && (rec.Txn == in.txn || rec.TID == in.h.tid)
+}
+
 // chain returns where the records end that follow each other from start on.
 func (in *inspector) chain(start int64) (int64, error) {
 	for at := start; ; {
@@ -211,13 +244,13 @@ func (in *inspector) chain(start int64) (int64, error) {
 	}
 }
 
-// next returns where the first record in [from, stop) starts that leads to
-// another one or to stop; 0 if there is none.
-func (in *inspector) next(from, stop int64) (int64, error) {
+// next returns where the first record in [from, to) starts that leads to another
+// one or to stop; 0 if there is none.
+func (in *inspector) next(from, to, stop int64) (int64, error) {
 	const tlocAt = 24
 	want := [8]byte(binary.BigEndian.AppendUint64(nil, uint64(in.txn)))
-	for pos := from; pos+recordHeaderSize <= stop; {
-		n := min(windowSize, stop-pos)
+	for pos := from; pos < to && pos+recordHeaderSize <= stop; {
+		n := min(windowSize, stop-pos, to-pos+tlocAt+int64(len(want)))
 		b, err := in.w.bytes(pos, int(n))
 		if err != nil {
 			return 0, err
@@ -232,14 +265,14 @@ func (in *inspector) next(from, stop int64) (int64, error) {
 			if err != nil {
 				return 0, err
 			}
-			if end := at + rec.Size(); kind == "" && (end == stop || in.sound(end, stop)) {
+			if end := at + rec.Size(); at < to && kind == "" && (end == stop || in.sound(end, stop)) {
 				return at, nil
 			}
 		}
-		if n < windowSize {
+		if pos+n >= stop {
 			break
 		}
-		pos += n - recordHeaderSize
+		pos += max(1, n-recordHeaderSize)
 	}
 	return 0, nil
 }
@@ -255,7 +288,7 @@ func (in *inspector) lengthAt(off int64) uint64 {
 }
 
 func (in *inspector) reportTexts(first int64) {
-	in.report(in.txn, KindTexts, fmt.Sprintf("the header takes %d bytes with its texts, the first record starts after %d",
+	in.report(in.txn, KindTexts, fmt.Sprintf("the header takes %d bytes with its texts, but they end after %d",
 		txnHeaderSize+in.h.metadata(), first-in.txn))
 }
 
@@ -264,7 +297,7 @@ func (in *inspector) reportSize(rec *Record, end int64) {
 }
 
 func (in *inspector) report(off int64, kind Kind, detail string) {
-	in.flaw(&RecordError{Path: in.path, Offset: off, TID: in.h.tid, Kind: kind, Detail: detail})
+	in.v.Flaw(&RecordError{Path: in.path, Offset: off, TID: in.h.tid, Kind: kind, Detail: detail})
 }
 
 // oneByte reports whether two numbers differ in a single byte.

@@ -34,14 +34,16 @@ func (l *Loader) Load(off, until int64) (Record, []byte, error) {
 	var rec Record
 	b, err := l.bytes(off, recordHeaderSize+backPointerSize, until)
 	if err == nil {
-		rec, err = ReadRecord(offsetReader{b, off}, l.f.path, off)
+		rec, err = pointedAt(b, l.f.path, off)
 	}
 	if err != nil {
 		return rec, nil, err
 	}
-	data, err := Resolve(l.f, l.f.path, &rec)
-	if err != nil || data.Gone {
-		return rec, nil, err
+	data := Resolved{Offset: rec.DataOffset(), Length: rec.Length}
+	if rec.Length == 0 {
+		if data, err = Resolve(l.f, l.f.path, &rec); err != nil || data.Gone {
+			return rec, nil, err
+		}
 	}
 	if data.Offset+data.Length > l.f.Size() {
 		return rec, nil, &RecordError{Path: l.f.path, Offset: rec.Offset, TID: rec.TID, Kind: KindRecord, Detail: "data reaches over the end of the file"}
@@ -78,21 +80,4 @@ func (l *Loader) bytes(off int64, n int, until int64) ([]byte, error) {
 		err = nil
 	}
 	return *into, err
-}
-
-// offsetReader is an io.ReaderAt of bytes from an offset on.
-type offsetReader struct {
-	b   []byte
-	off int64
-}
-
-func (r offsetReader) ReadAt(b []byte, off int64) (int, error) {
-	if off < r.off || off-r.off > int64(len(r.b)) {
-		return 0, io.EOF
-	}
-	n := copy(b, r.b[off-r.off:])
-	if n < len(b) {
-		return n, io.EOF
-	}
-	return n, nil
 }

@@ -12,7 +12,7 @@ import (
 const (
 	// scanChunk is how much of the file a pass reads at a time, once it is
 	// under way.
-	scanChunk = 2 << 20
+	scanChunk = 512 << 10
 
 	// firstChunk is how much it reads at first. Where damage makes a pass end
 	// every few transactions, each of them should not cost the full size.
@@ -29,7 +29,7 @@ type Span struct {
 	src  io.ReaderAt
 	path string
 	data []byte
-	buf  *[]byte
+	buf  []byte // to be used again
 }
 
 // Reader returns a reader of the transactions of the span from the offset pos
@@ -75,7 +75,7 @@ type pass struct {
 
 	at   Place // after what was passed
 	flaw error // why the walk ended there
-	pool sync.Pool
+	free chan []byte
 }
 
 // A spanJob is a span on its way: its result comes when a worker is done with it.
@@ -92,6 +92,7 @@ func runPass[T any](ctx context.Context, p *pass, work func(*Span) T, then func(
 	workers := runtime.GOMAXPROCS(0)
 	jobs := make(chan spanJob[T], workers)
 	order := make(chan spanJob[T], workers)
+	p.free = make(chan []byte, 2*workers+2)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for range workers {
@@ -118,9 +119,7 @@ func runPass[T any](ctx context.Context, p *pass, work func(*Span) T, then func(
 				stop()
 			}
 		}
-		if job.span.buf != nil {
-			p.pool.Put(job.span.buf)
-		}
+		p.release(job.span.buf)
 	}
 	if failed != nil {
 		return failed
@@ -132,12 +131,8 @@ func runPass[T any](ctx context.Context, p *pass, work func(*Span) T, then func(
 func (p *pass) walk(ctx context.Context, found func(*Span)) {
 	for chunk := int64(firstChunk); p.at.Offset < p.end && ctx.Err() == nil; chunk = min(2*chunk, scanChunk) {
 		size := min(chunk, p.end-p.at.Offset)
-		buf, _ := p.pool.Get().(*[]byte)
-		if buf == nil || int64(len(*buf)) < size {
-			b := make([]byte, size)
-			buf = &b
-		}
-		b := (*buf)[:size]
+		buf := p.buffer(size)
+		b := buf[:size]
 		if n, err := p.src.ReadAt(b, p.at.Offset); n < len(b) {
 			if err == nil || err == io.EOF {
 				err = io.ErrUnexpectedEOF
@@ -148,7 +143,7 @@ func (p *pass) walk(ctx context.Context, found func(*Span)) {
 		s := &Span{Offset: p.at.Offset, Before: p.at.TID, src: p.src, path: p.path, buf: buf}
 		used, more := p.split(b)
 		if used == 0 && more {
-			p.pool.Put(buf)
+			p.release(buf)
 			if chunk < scanChunk {
 				continue // perhaps it fits in a larger one
 			}
@@ -160,12 +155,36 @@ func (p *pass) walk(ctx context.Context, found func(*Span)) {
 		s.data, s.End = b[:used], p.at.Offset
 		if s.End > s.Offset {
 			found(s)
-		} else if s.buf != nil {
-			p.pool.Put(buf)
+		} else {
+			p.release(s.buf)
 		}
 		if !more {
 			return
 		}
+	}
+}
+
+// buffer returns a buffer of at least size bytes.
+func (p *pass) buffer(size int64) []byte {
+	select {
+	case b := <-p.free:
+		if int64(len(b)) >= size {
+			return b
+		}
+	default:
+	}
+	return make([]byte, size)
+}
+
+// release lets a buffer be used again. A pool of the runtime's would be emptied
+// at each garbage collection, and those are frequent in a small heap.
+func (p *pass) release(b []byte) {
+	if b == nil {
+		return
+	}
+	select {
+	case p.free <- b:
+	default:
 	}
 }
 

@@ -109,6 +109,10 @@ func (r *Reader) texts(h *fixedHeader) error {
 	return nil
 }
 
+// Texts returns user, description and extension of the transaction as they stand
+// behind each other. They are valid until the following Next.
+func (r *Reader) Texts() []byte { return r.meta }
+
 // NextRecord moves to the next record of the transaction. It returns io.EOF
 // after the last one. The record is valid until the following call.
 func (r *Reader) NextRecord() (*Record, error) {
@@ -280,27 +284,39 @@ func Resolve(src io.ReaderAt, path string, rec *Record) (Resolved, error) {
 // ReadRecord reads the record at off, which a pointer led to. Its transaction
 // may be another than it says.
 func ReadRecord(src io.ReaderAt, path string, off int64) (Record, error) {
-	var rec Record
 	var b [recordHeaderSize + backPointerSize]byte
 	if off < FirstOffset+txnHeaderSize {
-		return rec, &RecordError{Path: path, Offset: off, Kind: KindBack, Detail: "a pointer leads here, where no record can be"}
+		return Record{}, noRecord(path, off)
 	}
 	n, err := src.ReadAt(b[:], off)
-	if n < recordHeaderSize {
-		if err == io.EOF {
-			return rec, &RecordError{Path: path, Offset: off, Kind: KindBack, Detail: "a pointer leads here, where no record can be"}
-		}
-		return rec, &RecordError{Path: path, Offset: off, Kind: KindIO, Err: err}
+	if n < recordHeaderSize && err != io.EOF {
+		return Record{}, &RecordError{Path: path, Offset: off, Kind: KindIO, Err: err}
 	}
-	if kind, detail := decodeRecord(&rec, b[:recordHeaderSize], off); kind != "" {
+	return pointedAt(b[:n], path, off)
+}
+
+// pointedAt returns the record at off, to which a pointer led. The bytes of the
+// file from there on are in b, as far as they matter or there are any.
+func pointedAt(b []byte, path string, off int64) (rec Record, err error) {
+	if len(b) < recordHeaderSize {
+		return rec, noRecord(path, off)
+	}
+	if kind, detail := decodeRecord(&rec, b, off); kind != "" {
 		return rec, &RecordError{Path: path, Offset: off, Kind: KindBack, Detail: "a pointer leads here: " + detail}
 	}
 	if rec.Length == 0 {
+		if len(b) < recordHeaderSize+backPointerSize {
+			return rec, noRecord(path, off)
+		}
 		back := binary.BigEndian.Uint64(b[recordHeaderSize:])
-		if n < len(b) || back >= uint64(off) {
+		if back >= uint64(off) {
 			return rec, &RecordError{Path: path, Offset: off, Kind: KindBack, Detail: fmt.Sprintf("back pointer leads to %d", back)}
 		}
 		rec.Back = int64(back)
 	}
 	return rec, nil
+}
+
+func noRecord(path string, off int64) error {
+	return &RecordError{Path: path, Offset: off, Kind: KindBack, Detail: "a pointer leads here, where no record can be"}
 }

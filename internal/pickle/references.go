@@ -66,6 +66,7 @@ func (r *ReferenceReader) run(at int) (int, error) {
 	r.stack, r.marks = r.stack[:0], r.marks[:0]
 	scan := Scanner{in: r.data, off: at}
 	for {
+		scan.off = r.quick(scan.off)
 		start := scan.off
 		op, err := scan.Next()
 		if err != nil {
@@ -81,6 +82,75 @@ func (r *ReferenceReader) run(at int) (int, error) {
 			return 0, &Error{Offset: op.Offset, Code: op.Code, Err: err}
 		}
 	}
+}
+
+// quick does what opcodes do that are frequent and simple, from the offset at on.
+// It returns where the first stands that is not, or that something is wrong with.
+func (r *ReferenceReader) quick(at int) int {
+	const longest = 5 // bytes of these opcodes, without what they count
+	data, stack := r.data, r.stack
+	base := 0 // of what is above the last mark
+	if n := len(r.marks); n > 0 {
+		base = r.marks[n-1]
+	}
+loop:
+	for at+longest <= len(data) && len(stack) < maxHeld {
+		size, s := 1, shapeOther
+		switch data[at] {
+		case opNone, opEmptyDict, opNewTrue, opNewFalse:
+		case opBinInt1:
+			size = 2
+		case opBinInt2:
+			size = 3
+		case opBinInt:
+			size = 5
+		case opShortBinBytes, opShortBinString:
+			size, s = 2+int(data[at+1]), shapeText
+			if size == 2+8 {
+				s = shapeOID | shape(at+2)
+			}
+		case opBinUnicode, opBinString, opBinBytes:
+			n := binary.LittleEndian.Uint32(data[at+1:])
+			if n == 8 {
+				break loop
+			}
+			size, s = 5+int(n), shapeText
+		case opBinGet:
+			n := int(data[at+1])
+			if n >= len(r.memo) || r.memo[n] == 0 {
+				break loop
+			}
+			size, s = 2, r.memo[n]-1
+		case opBinPut:
+			n := int(data[at+1])
+			if n != len(r.memo) || len(stack) == base {
+				break loop
+			}
+			r.memo = append(r.memo, stack[len(stack)-1]+1)
+			r.puts++
+			at += 2
+			continue
+		case opTuple2:
+			if len(stack)-base < 2 {
+				break loop
+			}
+			size, s, stack = 1, tupleOf(stack[len(stack)-2]), stack[:len(stack)-2]
+		case opBinPersID:
+			if len(stack) == base || r.refer(stack[len(stack)-1]) != nil {
+				break loop
+			}
+			stack = stack[:len(stack)-1]
+		default:
+			break loop
+		}
+		if size > len(data)-at {
+			break
+		}
+		stack = append(stack, s)
+		at += size
+	}
+	r.stack = stack
+	return at
 }
 
 // step does what an opcode does.

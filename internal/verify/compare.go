@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"zrs/internal/fs"
-	"zrs/internal/pickle"
 	"zrs/internal/wire"
 )
 
@@ -407,19 +406,6 @@ func (s *side) tellObject(told *OnlyTxn, rec *fs.Record, most int) error {
 	}
 	told.Objects = append(told.Objects, Object{rec.OID, className(data), rec.Length == 0})
 	return nil
-}
-
-// className returns the class of the object of a record's data, "" if that
-// doesn't tell.
-func className(data []byte) string {
-	module, name, ok := pickle.ClassName(data)
-	switch {
-	case !ok:
-		return ""
-	case module == "":
-		return name
-	}
-	return module + "." + name
 }
 
 // common passes the next transactions of both, which have the same TID.

@@ -62,9 +62,6 @@ func (c *comparer) startBlobFiles(oid fs.OID, tid fs.TID, certain bool) {
 	c.blobs.Go(func() error { return c.blobFiles(oid, tid, certain) })
 }
 
-// blobStart is how many bytes of a record tell whether it is a blob's.
-const blobStart = 128
-
 // lonelyBlob sums up the blob of the record that s stands on.
 func (c *comparer) lonelyBlob(ctx context.Context, s *side, rec *fs.Record, certain bool) (sum blobSum, err error) {
 	sum = blobSum{known: s.HasBlobs, certain: certain}

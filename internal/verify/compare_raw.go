@@ -119,13 +119,7 @@ func (c *comparer) equalBlob(r *fs.Reader, rec *fs.Record) error {
 	if err != nil || found.Gone {
 		return err
 	}
-	var data []byte
-	if found.Offset == rec.DataOffset() {
-		data, err = r.Data()
-	} else {
-		data = make([]byte, min(found.Length, blobStart))
-		err = r.ReadData(data, found.Offset)
-	}
+	data, err := r.Peek(found, blobStart)
 	if err != nil || !mayBeBlob(data) {
 		return err
 	}

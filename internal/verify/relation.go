@@ -152,12 +152,6 @@ func (k DifferenceKind) OfObject() bool {
 	return true
 }
 
-// What makes two storages not the same. [Compare] does not return these: they are
-// for those who make an error of a [Relation].
-var (
-	// ErrDiffer stands for any relation but equal and damaged.
-	ErrDiffer = errors.New("the storages differ")
-
-	// ErrBlobsMissing stands for two that are the same, but lack blobs.
-	ErrBlobsMissing = errors.New("blobs are missing")
-)
+// ErrDiffer is for those who make an error of a [Relation] that is neither Equal
+// nor Damaged; Compare does not return it.
+var ErrDiffer = errors.New("the storages differ")

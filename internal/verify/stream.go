@@ -74,7 +74,7 @@ func (s *Source) openFile(ctx context.Context, after fs.TID) (*fileStream, error
 		}
 	}
 	f := &fileStream{src: s, size: size, pos: start.Offset}
-	f.ahead = newReadAhead(s.file, start.Offset, size)
+	f.ahead = newChunkReader(s.file, start.Offset, size)
 	f.reader = fs.NewReader(f.ahead, s.file.Path(), start.Offset, size)
 	return f, nil
 }
@@ -93,7 +93,7 @@ func (s *Source) startAfter(ctx context.Context, after fs.TID) (fs.Place, error)
 type fileStream struct {
 	src    *Source
 	size   int64
-	ahead  *readAhead
+	ahead  *chunkReader
 	reader *fs.Reader
 	pos    int64 // of the next transaction
 
@@ -170,9 +170,9 @@ const (
 	chunksAhead = 3
 )
 
-// A readAhead reads a file from front to back in a goroutine of its own. As a
+// A chunkReader reads a file from front to back in a goroutine of its own. As a
 // ReaderAt it serves what it has, and reads what it has not.
-type readAhead struct {
+type chunkReader struct {
 	file   *fs.File
 	chunks chan chunk
 	free   chan []byte
@@ -190,8 +190,8 @@ type chunk struct {
 
 func (c *chunk) end() int64 { return c.off + int64(len(c.b)) }
 
-func newReadAhead(file *fs.File, pos, end int64) *readAhead {
-	r := &readAhead{
+func newChunkReader(file *fs.File, pos, end int64) *chunkReader {
+	r := &chunkReader{
 		file: file, chunks: make(chan chunk, chunksAhead), free: make(chan []byte, chunksAhead+3), done: make(chan struct{}),
 		cur: chunk{off: pos},
 	}
@@ -199,7 +199,7 @@ func newReadAhead(file *fs.File, pos, end int64) *readAhead {
 	return r
 }
 
-func (r *readAhead) run(pos, end int64) {
+func (r *chunkReader) run(pos, end int64) {
 	defer close(r.chunks)
 	for pos < end {
 		var buf []byte
@@ -227,13 +227,13 @@ func (r *readAhead) run(pos, end int64) {
 	}
 }
 
-func (r *readAhead) close() {
+func (r *chunkReader) close() {
 	close(r.done)
 	r.ended.Wait()
 }
 
 // advance takes the next chunk, and reports whether there is one.
-func (r *readAhead) advance() bool {
+func (r *chunkReader) advance() bool {
 	if r.cur.err != nil {
 		return false
 	}
@@ -252,7 +252,7 @@ func (r *readAhead) advance() bool {
 }
 
 // from returns what there is from the offset pos on, up to the end of a chunk.
-func (r *readAhead) from(pos int64) []byte {
+func (r *chunkReader) from(pos int64) []byte {
 	for pos >= r.cur.end() {
 		if !r.advance() {
 			return nil
@@ -269,7 +269,7 @@ func (r *readAhead) from(pos int64) []byte {
 // ReadAt is [io.ReaderAt]. What lies before the chunks at hand, as the target of
 // a back pointer may, is read from the file. So is the end of a transaction that
 // reaches far beyond them: what is between will be wanted next.
-func (r *readAhead) ReadAt(b []byte, off int64) (n int, err error) {
+func (r *chunkReader) ReadAt(b []byte, off int64) (n int, err error) {
 	if len(b) <= peekSize && off > r.cur.end() {
 		return r.file.ReadAt(b, off)
 	}

@@ -1,0 +1,203 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"zrs/internal/fs"
+)
+
+// Options say what [Sound] looks at. The zero value is usable.
+type Options struct {
+	Blobs      *fs.BlobDir // the blobs of the database, nil to leave them out
+	References bool        // follow the references from the root
+
+	// Found is called for each finding, in the order of the file for those of
+	// its structure, but for no more than Max.
+	Found func(*Finding)
+	Max   int
+
+	Progress *Progress // counts what is done, unless it is nil
+}
+
+// A Progress tells how far a verification is. It may be read at any time.
+type Progress struct {
+	// Bytes out of the size of the file; where references are followed, out of
+	// twice that.
+	Bytes        atomic.Int64
+	Transactions atomic.Int64
+}
+
+// An IndexState says how the index file beside a data file compares with it.
+type IndexState string
+
+// The states of an index.
+const (
+	IndexNone     IndexState = "none"     // there is no index
+	IndexCurrent  IndexState = "current"  // it is what the file says
+	IndexBehind   IndexState = "behind"   // it is right up to where it ends
+	IndexUnusable IndexState = "unusable" // it can't be read: ZODB scans the file
+	IndexForeign  IndexState = "foreign"  // it ends where no transaction of this file does: ZODB scans the file
+	IndexWrong    IndexState = "wrong"    // it has findings
+	IndexChanged  IndexState = "changed"  // the file or its index was replaced meanwhile
+)
+
+// A Report is what [Sound] found out.
+type Report struct {
+	Transactions, Records int64
+	Objects               int64  // that were ever created and not packed away
+	LastTID               fs.TID // of the last whole, finished transaction
+	End                   int64  // behind that
+	Lost                  int64  // bytes that no transaction could be made of, the tail left out
+	Tail                  *fs.RecordError
+	TailBytes             int64
+
+	Index       IndexState
+	IndexDetail string // why it is unusable, foreign or behind
+
+	blobCount
+	BlobsExtra int64 // files without a record
+
+	References *References // nil if they were not followed
+
+	First                     *Finding // that is more than a note, nil if there is none
+	Damage, Incomplete, Notes int64    // findings by severity, told or not
+	Kinds                     map[fs.Kind]int64
+	Untold                    int64 // findings beyond the Max that were told
+	Memory                    int64 // about what the index took
+	Replaced                  bool  // another file took the name meanwhile: blobs and index were left out
+}
+
+// Err returns nil if the storage is sound, [ErrIncomplete] if nothing but blobs is
+// missing, else [ErrUnsound].
+func (r *Report) Err() error {
+	switch {
+	case r.Damage > 0:
+		return ErrUnsound
+	case r.Incomplete > 0:
+		return ErrIncomplete
+	}
+	return nil
+}
+
+// The verdicts on a storage that is not sound.
+var (
+	ErrUnsound    = errors.New("not sound")
+	ErrIncomplete = errors.New("sound, but blobs are missing")
+)
+
+// Sound checks whether f is sound. What is wrong with it is told in the report
+// and to Options.Found; the error is about what prevented an answer, and comes
+// with what was found until then.
+func Sound(ctx context.Context, f *fs.File, o Options) (*Report, error) {
+	if o.Progress == nil {
+		o.Progress = new(Progress)
+	}
+	s := newSounder(f, o)
+	err := s.structure(ctx)
+	if err == nil && o.Blobs != nil {
+		err = s.extraBlobs(ctx)
+	}
+	if err == nil && o.References {
+		err = s.followReferences(ctx)
+	}
+	s.report.Memory = s.idx.Bytes()
+	return &s.report, err
+}
+
+// A sounder holds what is known of the file up to a place.
+type sounder struct {
+	f      *fs.File
+	o      Options
+	report Report
+
+	idx     fs.Index // current records up to there
+	gone    fs.Index // those of idx that have no data
+	anyGone bool
+	lost    regions // what could not be read
+	looks   sync.Pool
+	saved   savedIndex
+	blobs   []blobKey // blob records that have to have a file, if they are looked for
+	told    int
+
+	maxBatch int // see there; tests make it small
+}
+
+func newSounder(f *fs.File, o Options) *sounder {
+	s := &sounder{f: f, o: o, maxBatch: maxBatch}
+	s.report = Report{Kinds: map[fs.Kind]int64{}, End: min(fs.FirstOffset, f.Size())}
+	s.openIndex()
+	return s
+}
+
+// found counts a finding, and tells it if that is not one too many.
+func (s *sounder) found(f *Finding) {
+	if f.Severity > Note && s.report.First == nil {
+		first := *f
+		s.report.First = &first
+	}
+	s.count(f.Kind, f.Severity, 1)
+	if s.told < s.o.Max && s.o.Found != nil {
+		s.told++
+		s.report.Untold--
+		s.o.Found(f)
+	}
+}
+
+// count counts findings that are not told.
+func (s *sounder) count(kind fs.Kind, severity Severity, n int64) {
+	switch severity {
+	case Damage:
+		s.report.Damage += n
+	case Incomplete:
+		s.report.Incomplete += n
+	case Note:
+		s.report.Notes += n
+	}
+	s.report.Kinds[kind] += n
+	s.report.Untold += n
+}
+
+// replaced reports whether another file has taken the name of ours, as a pack
+// makes it. What lies beside it then belongs to that one.
+func (s *sounder) replaced() bool {
+	info, err := os.Stat(s.f.Path())
+	if err != nil || !os.SameFile(info, s.f.Info()) {
+		s.report.Replaced = true
+	}
+	return s.report.Replaced
+}
+
+// regions are parts of the file, in its order.
+type regions []region
+
+type region struct{ from, to int64 }
+
+// maxRegions bounds them. Beyond it the last one grows.
+const maxRegions = 1 << 14
+
+func (r *regions) add(from, to int64) {
+	if n := len(*r); n > 0 && (n == maxRegions || (*r)[n-1].to == from) {
+		(*r)[n-1].to = to
+		return
+	}
+	*r = append(*r, region{from, to})
+}
+
+func (r regions) has(off int64) bool {
+	for lo, hi := 0, len(r); lo < hi; {
+		mid := (lo + hi) / 2
+		switch {
+		case off < r[mid].from:
+			hi = mid
+		case off >= r[mid].to:
+			lo = mid + 1
+		default:
+			return true
+		}
+	}
+	return false
+}

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"hash"
 	"io"
 	"os"
 
@@ -102,9 +101,6 @@ func (c *comparer) digestBlob(r io.Reader) (size int64, sum [sha256.Size]byte, e
 	c.opts.Progress.Bytes.Add(size)
 	return size, sum, err
 }
-
-// onlyWriter hides that a hash may have other methods than Write.
-type onlyWriter struct{ hash.Hash }
 
 // compareBlobSums judges the blobs of an object's records that did not stand side
 // by side.

@@ -64,6 +64,15 @@ type placeAnswer struct {
 	Detail string `json:"detail"`
 }
 
+// newPlaceAnswer returns where err is, nil if there is none.
+func newPlaceAnswer(err error) *placeAnswer {
+	e, ok := errors.AsType[*fs.RecordError](err)
+	if !ok {
+		return nil
+	}
+	return &placeAnswer{e.Offset, e.TID, e.Detail}
+}
+
 type damageAnswer struct {
 	placeAnswer
 	Kind    fs.Kind `json:"kind"`
@@ -140,9 +149,7 @@ func newSideAnswer(s *verify.SideResult) sideAnswer {
 		}
 		a.Only = append(a.Only, only)
 	}
-	if e, ok := errors.AsType[*fs.RecordError](s.Tail); ok {
-		a.TornTail = &placeAnswer{e.Offset, e.TID, e.Detail}
-	}
+	a.TornTail = newPlaceAnswer(s.Tail)
 	if e, ok := errors.AsType[*fs.RecordError](s.Damage); ok {
 		a.Damage = &damageAnswer{placeAnswer{e.Offset, e.TID, e.Detail}, e.Kind, e.Error()}
 	}

@@ -18,6 +18,7 @@ type verifyCmd struct {
 	MaxFindings int    `default:"100" placeholder:"N" help:"Tell at most this many findings; the rest are counted."`
 
 	compareFlags `embed:""`
+	digestFlags  `embed:""`
 
 	A string `arg:"" name:"A" help:"Data file to verify; to compare, an address of a primary too."`
 	B string `arg:"" optional:"" name:"B" help:"Data file, or address of a primary, to compare it with."`
@@ -56,7 +57,7 @@ incomplete, notes, untold, seconds. Each finding has kind, severity (damage, inc
 or note), offset, tid, oid, detail, meaning, and where they apply file, class, target
 and reference_path.
 
-` + verifyTwoHelp
+` + verifyTwoHelp + "\n\n" + verifyDigestHelp
 }
 
 // Examples are the EXAMPLES of the manual page.
@@ -69,7 +70,7 @@ Look for references that lead nowhere:
 
 	zrs verify --references Data.fs
 
-` + verifyTwoExamples
+` + verifyTwoExamples + "\n\n" + verifyDigestExamples
 }
 
 // Validate is kong's hook after parsing.
@@ -77,13 +78,16 @@ func (c *verifyCmd) Validate() error {
 	if c.MaxFindings < 0 {
 		return fmt.Errorf("--max-findings: %d is less than 0", c.MaxFindings)
 	}
-	return c.checkComparing(c.B != "")
+	return errors.Join(c.checkComparing(c.B != ""), c.digestFlags.check(c.B != ""))
 }
 
 // Run is what the command does.
 func (c *verifyCmd) Run(ctx context.Context, e *env) error {
 	if c.B != "" {
 		return c.compare(ctx, e)
+	}
+	if c.digestFlags.wanted() {
+		return c.digest(ctx, e)
 	}
 	src, err := findSource(c.A)
 	if err != nil {

@@ -95,7 +95,11 @@ func Compare(ctx context.Context, a, b *Source, opts CompareOptions) (*Compariso
 		c.sides[i] = s
 	}
 	c.formats(a, b)
-	if err := c.run(ctx); err != nil {
+	c.blobs.SetLimit(blobsAtOnce)
+	if err := errors.Join(c.run(ctx), c.blobs.Wait()); err != nil {
+		return nil, err
+	}
+	if err := c.conclude(ctx); err != nil {
 		return nil, err
 	}
 	return c.result, nil
@@ -123,6 +127,7 @@ type comparer struct {
 	packed   bool           // they differ by what packs did
 	parted   bool           // one has transactions that the other should have
 	partedAt fs.TID         // the first of them
+	found    int64          // differences, but for those of blobs
 	unequal  int64          // offset of a transaction that is not the same in both files
 	blobs    errgroup.Group // comparisons of blob files, beside the rest
 
@@ -139,6 +144,7 @@ type side struct {
 
 	txn     *fs.Txn // the next one, unless it is still to be read
 	ended   bool
+	beyond  fs.Status // of the first one after opts.To, noTxn if there is none
 	counted int64     // how much of the file is counted in Progress
 	status  fs.Status // of the last one passed, noTxn if there is none
 
@@ -184,9 +190,9 @@ func (c *comparer) run(ctx context.Context) error {
 		var err error
 		switch {
 		case a.res.Damage != nil || b.res.Damage != nil:
-			return c.finish(ctx)
+			return nil
 		case a.ended && b.ended:
-			return c.finish(ctx)
+			return nil
 		case b.ended || !a.ended && a.txn.TID < b.txn.TID:
 			err = c.only(ctx, a, b)
 		case a.ended || b.txn.TID < a.txn.TID:
@@ -258,7 +264,7 @@ func (c *comparer) peek(ctx context.Context, s *side) error {
 	case txn.TID <= s.res.Last:
 		c.stop(s, s.outOfOrder(txn))
 	case c.opts.To != 0 && txn.TID > c.opts.To:
-		s.ended = true
+		s.ended, s.beyond = true, txn.Status
 	default:
 		s.txn = txn
 	}
@@ -340,7 +346,11 @@ func (c *comparer) packExplains(s *side) bool {
 	case ModeCurrent:
 		return true
 	}
-	return s.status == fs.StatusPacked || s.txn.Status == fs.StatusPacked
+	behind := s.beyond
+	if s.txn != nil {
+		behind = s.txn.Status
+	}
+	return s.status == fs.StatusPacked || behind == fs.StatusPacked
 }
 
 // only passes the next transaction of s, which the other lacks.
@@ -348,7 +358,7 @@ func (c *comparer) only(ctx context.Context, s, other *side) error {
 	txn := s.txn
 	s.txn = nil
 	c.passed(s, txn.TID, txn.Status)
-	tail := other.ended
+	tail := other.ended && other.beyond == noTxn
 	explained := !tail && c.packExplains(other)
 	var told *OnlyTxn
 	switch {
@@ -413,7 +423,7 @@ func (c *comparer) common(ctx context.Context) error {
 	a, b := c.sides[0], c.sides[1]
 	ta, tb := a.txn, b.txn
 	a.txn, b.txn = nil, nil
-	tid, before := ta.TID, c.count()
+	tid, before := ta.TID, c.found
 	c.passed(a, tid, ta.Status)
 	c.passed(b, tid, tb.Status)
 	if ta.Status != tb.Status {
@@ -429,14 +439,13 @@ func (c *comparer) common(ctx context.Context) error {
 }
 
 // equal counts a transaction that both have, unless a difference was found in it.
-func (c *comparer) equal(tid fs.TID, records, differencesBefore int64) {
-	n := c.count()
-	if n > differencesBefore {
+func (c *comparer) equal(tid fs.TID, records, foundBefore int64) {
+	if c.found > foundBefore {
 		return
 	}
 	c.result.Transactions++
 	c.result.Records += records
-	if n == 0 && !c.parted {
+	if c.found == 0 && !c.parted {
 		c.result.LastCommon = tid
 	}
 }
@@ -468,6 +477,12 @@ func (c *comparer) texts(a, b *fs.Txn) {
 
 // differ takes note of a difference.
 func (c *comparer) differ(d Difference) {
+	c.found++
+	c.note(d)
+}
+
+// note takes note of a difference that may be found at any time.
+func (c *comparer) note(d Difference) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.result.DifferenceCount++
@@ -476,18 +491,8 @@ func (c *comparer) differ(d Difference) {
 	}
 }
 
-// count returns how many differences there are.
-func (c *comparer) count() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.result.DifferenceCount
-}
-
-// finish draws the conclusion.
-func (c *comparer) finish(ctx context.Context) error {
-	if err := c.blobs.Wait(); err != nil {
-		return err
-	}
+// conclude draws the conclusion.
+func (c *comparer) conclude(ctx context.Context) error {
 	a, b := c.sides[0], c.sides[1]
 	r := c.result
 	if a.res.Damage == nil && b.res.Damage == nil {

@@ -57,7 +57,6 @@ func (c *comparer) sameBlob(ctx context.Context, rec *fs.Record, certain bool) e
 
 // startBlobFiles begins to compare the files of a blob.
 func (c *comparer) startBlobFiles(oid fs.OID, tid fs.TID, certain bool) {
-	c.blobs.SetLimit(blobsAtOnce)
 	c.blobs.Go(func() error { return c.blobFiles(oid, tid, certain) })
 }
 
@@ -124,7 +123,7 @@ func (c *comparer) judgeBlobs(tid fs.TID, oid fs.OID, sums [2]blobSum) {
 			d.Digests[i] = hex.EncodeToString(sum.sum[:digestShown])
 		}
 	}
-	c.differ(d)
+	c.note(d)
 }
 
 const blobClass = "ZODB.blob.Blob"
@@ -150,7 +149,7 @@ func (c *comparer) blobsThere(tid fs.TID, oid fs.OID, sums [2]blobSum) bool {
 		if s := c.sides[i]; s.file != nil {
 			d.Detail = s.blobs.Path(oid, tid)
 		}
-		c.differ(d)
+		c.note(d)
 	}
 	return sums[0].there && sums[1].there
 }

@@ -66,7 +66,7 @@ func (c *comparer) passEqualBytes(b []byte, pos int64) (done int64, err error) {
 			return done, nil //nolint:nilerr // it will be met again
 		}
 		if txn.Status != fs.StatusUndone {
-			before := c.count()
+			before := c.found
 			records, err := c.equalRecords(r, txn)
 			if err != nil {
 				return done, unlessDamage(err)

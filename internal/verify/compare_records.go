@@ -187,7 +187,7 @@ func (c *comparer) lonely(ctx context.Context, s *side, rec *fs.Record) error {
 // settle judges the records of the transaction tid that did not stand side by
 // side.
 func (c *comparer) settle(tid fs.TID) {
-	t, before := &c.txn, c.count()
+	t, before := &c.txn, c.found
 	for i, s := range c.sides {
 		for _, oid := range slices.Sorted(maps.Keys(t.last[1-i])) {
 			theirs := t.last[1-i][oid]
@@ -201,7 +201,7 @@ func (c *comparer) settle(tid fs.TID) {
 	// Besides those that count, records must not be missing where no pack has
 	// been.
 	a, b := c.sides[0], c.sides[1]
-	if t.counts[0] != t.counts[1] && !c.mayLack(a) && !c.mayLack(b) && c.count() == before {
+	if t.counts[0] != t.counts[1] && !c.mayLack(a) && !c.mayLack(b) && c.found == before {
 		side := 0
 		if t.counts[1] < t.counts[0] {
 			side = 1

@@ -41,6 +41,15 @@ func findings(c *Comparison) string {
 	for _, tid := range only {
 		words = append(words, fmt.Sprintf("+%d", tid>>32))
 	}
+	if d := differences(c); d != "" {
+		words = append(words, d)
+	}
+	return strings.Join(words, ", ")
+}
+
+// differences lists those of a comparison.
+func differences(c *Comparison) string {
+	var words []string
 	for _, d := range c.Differences {
 		w := fmt.Sprintf("%s %d", d.Kind, d.TID>>32)
 		if d.Kind.OfObject() {

@@ -61,7 +61,7 @@ func (j *judgement) run(ctx context.Context) error {
 			j.judge(&s.runs[0])
 			s.runs = s.runs[1:]
 		}
-		if j.c.opts.To != 0 && txn.TID > j.c.opts.To && len(s.runs) == 0 {
+		if j.late(txn) && len(s.runs) == 0 {
 			return false, nil
 		}
 		if txn.TID > horizon && !beyond {
@@ -103,12 +103,17 @@ func (j *judgement) ended(r *run, txn *fs.Txn) bool {
 	if r.end != 0 {
 		return txn.TID >= r.end
 	}
-	return txn.TID > j.side.res.Last && txn.Status != fs.StatusPacked
+	return j.late(txn) && txn.Status != fs.StatusPacked
+}
+
+// late reports whether txn is behind what was compared.
+func (j *judgement) late(txn *fs.Txn) bool {
+	return j.c.opts.To != 0 && txn.TID > j.c.opts.To
 }
 
 // add takes the records of a transaction.
 func (j *judgement) add(ctx context.Context, stream Stream, txn *fs.Txn) error {
-	late := txn.TID > j.side.res.Last // beyond what was compared
+	late := j.late(txn)
 	return eachRecord(ctx, stream, func(rec *fs.Record) error {
 		j.lost.remove(rec.OID)
 		if late && len(j.side.runs) > 0 {

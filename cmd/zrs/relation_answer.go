@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -289,22 +290,25 @@ func (a *relationAnswer) explain(d *differenceAnswer) string {
 		verify.DiffUnrelated:   "they have no transaction in common: are they one database?",
 		verify.DiffFormat:      "the formats",
 	}[d.Kind]
+	parts := []string{text}
 	if d.MissingIn != "" {
-		text += " " + name(d.MissingIn)
+		parts[0] += " " + name(d.MissingIn)
 	}
 	for i, c := range []*contentAnswer{d.A, d.B} {
 		switch {
 		case c == nil:
 		case c.Size < 0 && d.MissingIn == "":
-			text += fmt.Sprintf("; %s: gone", name(sideNames[i]))
+			parts = append(parts, name(sideNames[i])+": gone")
+		case c.Size >= 0 && c.SHA256 == "":
+			parts = append(parts, name(sideNames[i])+": "+count(c.Size, "byte"))
 		case c.Size >= 0:
-			text += strings.TrimSuffix(fmt.Sprintf("; %s: %s, SHA-256 %s", name(sideNames[i]), count(c.Size, "byte"), c.SHA256), ", SHA-256 ")
+			parts = append(parts, name(sideNames[i])+": "+count(c.Size, "byte")+", SHA-256 "+c.SHA256)
 		}
 	}
 	if d.Detail != "" {
-		text += "; " + printable(d.Detail)
+		parts = append(parts, printable(d.Detail))
 	}
-	return text
+	return strings.Join(parts, "; ")
 }
 
 // writeOnly prints what only one side has.
@@ -315,7 +319,7 @@ func (s *sideAnswer) writeOnly(b *strings.Builder) {
 	fmt.Fprintf(b, "  only in %s: %s\n", s.Name, count(s.OnlyCount, "transaction"))
 	for i := range s.Only {
 		t := &s.Only[i]
-		fmt.Fprintf(b, "    %s  %s  %s  %s  %s\n", t.TID, formatTime(t.Time), printable(t.User), strconv.Quote(t.Description), t.objects())
+		fmt.Fprintf(b, "    %s  %s  %s  %s  %s\n", t.TID, formatTime(t.Time), cmp.Or(printable(t.User), "-"), strconv.Quote(t.Description), t.objects())
 	}
 	if more := s.OnlyCount - int64(len(s.Only)); more > 0 {
 		fmt.Fprintf(b, "    ... and %s more: see --max-findings\n", groupDigits(more))

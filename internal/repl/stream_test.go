@@ -50,14 +50,14 @@ func readStream(t testing.TB, src Source, after fs.TID, timeout time.Duration) (
 			}
 			line += " " + rec.OID.String() + "=" + string(data)
 			if rec.OID%2 == 1 { // the others are passed over
-				line += readBlob(t, ctx, s)
+				line += readBlob(ctx, t, s)
 			}
 		}
 		lines = append(lines, line)
 	}
 }
 
-func readBlob(t testing.TB, ctx context.Context, s *Stream) string {
+func readBlob(ctx context.Context, t testing.TB, s *Stream) string {
 	t.Helper()
 	blob, err := s.Blob(ctx)
 	if errors.Is(err, fs.ErrNoBlob) {

@@ -244,7 +244,7 @@ type hashWorker struct {
 // txn computes the digest of a transaction.
 func (w *hashWorker) txn(txn *fs.Txn, t *txnDigest) error {
 	w.texts(txn, t)
-	if err := w.findLast(txn); err != nil {
+	if err := w.findLast(); err != nil {
 		return err
 	}
 	w.r.MoveTo(txn.Offset)
@@ -284,8 +284,8 @@ func (w *hashWorker) texts(txn *fs.Txn, t *txnDigest) {
 	t.texts = sha256.Sum256(w.buf)
 }
 
-// findLast finds the last record of each object in a transaction.
-func (w *hashWorker) findLast(txn *fs.Txn) error {
+// findLast finds the last record of each object in the transaction at hand.
+func (w *hashWorker) findLast() error {
 	if w.last == nil || len(w.last) > maxKept {
 		w.last = make(map[fs.OID]int64)
 	}

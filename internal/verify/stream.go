@@ -212,7 +212,7 @@ func (r *chunkReader) run(pos, end int64) {
 		n, err := r.file.ReadAt(buf[:size], pos)
 		if int64(n) == size {
 			err = nil
-		} else if err == nil || err == io.EOF {
+		} else if err == nil || isEnd(err) {
 			err = io.ErrUnexpectedEOF
 		}
 		select {

@@ -307,7 +307,7 @@ func (d *BlobDir) Create(oid OID, tid TID, txn int64) (*BlobWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &BlobWriter{dir: d, file: f, path: d.Path(oid, tid), txn: txn}
+	w := &BlobWriter{dir: d, file: f, behind: writeBehind{file: f}, path: d.Path(oid, tid), txn: txn}
 	d.batch = append(d.batch, w)
 	return w, nil
 }
@@ -453,12 +453,14 @@ func makeDir(path string, made func(parent string)) error {
 
 // A BlobWriter writes the file of one blob.
 type BlobWriter struct {
-	dir   *BlobDir
-	file  *os.File
-	path  string // where the blob will be
-	txn   int64
-	state blobState
-	err   error // of the first failed Write
+	dir    *BlobDir
+	file   *os.File
+	behind writeBehind
+	size   int64
+	path   string // where the blob will be
+	txn    int64
+	state  blobState
+	err    error // of the first failed Write
 }
 
 type blobState uint8
@@ -480,6 +482,10 @@ func (w *BlobWriter) Write(p []byte) (n int, err error) {
 		return 0, w.err
 	}
 	n, w.err = w.file.Write(p)
+	w.size += int64(n)
+	if w.err == nil {
+		w.err = w.behind.wrote(w.size)
+	}
 	return n, w.err
 }
 
@@ -503,8 +509,18 @@ func (w *BlobWriter) Commit() error {
 		return err
 	}
 	w.state = blobCommitted
-	w.dir.start(func() error { return errors.Join(w.file.Sync(), w.file.Close()) })
+	w.dir.start(w.finish)
 	return nil
+}
+
+// finish makes the file durable, takes it out of the page cache, where blobs of
+// any size would drive out what is read, and closes it.
+func (w *BlobWriter) finish() error {
+	err := w.file.Sync()
+	if err == nil {
+		dropCache(w.file, 0, 0)
+	}
+	return errors.Join(err, w.file.Close())
 }
 
 // protect takes all write permissions off the file and adds the read

@@ -66,7 +66,11 @@ func (w *Writer) open(ctx context.Context, opts WriterOptions) error {
 		return err
 	}
 	w.created = created
-	w.file = osFile{f}
+	file, err := newOSFile(f)
+	w.file = file
+	if err != nil {
+		return err
+	}
 	if opts.wrap != nil {
 		w.file = opts.wrap(w.file)
 	}

@@ -37,7 +37,8 @@ func (c *session) apply(e *event) error {
 		return nil
 	}
 	c.unsure = counts{}
-	if _, n := w.Unfinished(); n > syncBytes {
+	if c.unsettled > syncBytes { // with blobs
+		c.unsettled = 0
 		return w.Finish()
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"zrs/internal/fs"
 	"zrs/internal/wire"
@@ -311,6 +312,7 @@ func TestG6_OnlyDurableDataIsSent(t *testing.T) {
 		if err := w.Sync(); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(lingerTime) // it came in two pieces, at the same moment
 		synctest.Wait()
 		if got := s.Log.Tip().TID; got != tidOf(2) {
 			t.Errorf("after the sync the secondary has %s, want %s", got, tidOf(2))

@@ -9,7 +9,10 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"zrs/internal/fs"
 	"zrs/internal/wire"
@@ -27,7 +30,9 @@ type outgoing struct {
 	digest   *wire.Digest
 	encoder  encoder
 	buf      []byte // frames of a transaction that is streamed
-	sent     int64  // transactions
+	spare    []byte // as buf, being written
+	queue    queue
+	sent     int64 // transactions
 }
 
 // serve runs the connection to its end. It sends until ctx is done, or until
@@ -57,7 +62,7 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 	c, err := s.open(ctx)
 	refused := err != nil
 	if err == nil {
-		err = s.send(ctx, following, c)
+		err = s.transmit(ctx, following, c)
 		c.Close()
 	}
 	switch {
@@ -197,6 +202,31 @@ func (s *outgoing) open(ctx context.Context) (*fs.Cursor, error) {
 	return c, nil
 }
 
+// transmit is send, with a goroutine of its own that writes what is queued.
+func (s *outgoing) transmit(ctx, following context.Context, c *fs.Cursor) error {
+	ctx, failed := context.WithCancelCause(ctx)
+	defer failed(nil)
+	following, stop := context.WithCancel(following)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+
+	s.queue.parts = make(chan net.Buffers)
+	var writing errgroup.Group
+	writing.Go(func() error {
+		err := s.writeQueue()
+		if err != nil {
+			failed(err)
+		}
+		return err
+	})
+	err := s.send(ctx, following, c)
+	close(s.queue.parts)
+	if writeErr := writing.Wait(); writeErr != nil {
+		return writeErr
+	}
+	return err
+}
+
 // send sends what c reads until ctx is done, or, after following is done, until
 // all is sent that there was by then.
 func (s *outgoing) send(ctx, following context.Context, c *fs.Cursor) error {
@@ -224,7 +254,7 @@ func (s *outgoing) send(ctx, following context.Context, c *fs.Cursor) error {
 				return context.Cause(ctx)
 			}
 		case errors.Is(err, errStream):
-			if err := s.stream(c); err != nil {
+			if err := s.stream(ctx, c); err != nil {
 				return err
 			}
 		default:
@@ -279,7 +309,7 @@ func (s *outgoing) sendChunks(ctx, following context.Context, c *fs.Cursor, end 
 		if e.err != nil {
 			return e.err
 		}
-		if err := s.sendChunk(e.chunk); err != nil {
+		if err := s.sendChunk(ctx, e.chunk); err != nil {
 			return err
 		}
 		if following.Err() != nil && *end == endless {
@@ -292,7 +322,7 @@ func (s *outgoing) sendChunks(ctx, following context.Context, c *fs.Cursor, end 
 }
 
 // sendChunk sends a chunk with the connection's own checksums in it.
-func (s *outgoing) sendChunk(ch *chunk) error {
+func (s *outgoing) sendChunk(ctx context.Context, ch *chunk) error {
 	sums := ch.checksums(s.digest)
 	s.digest = sums.after.Clone()
 	buffers := make(net.Buffers, 0, 2*len(ch.commits))
@@ -301,10 +331,51 @@ func (s *outgoing) sendChunk(ch *chunk) error {
 		buffers = append(buffers, ch.frames[at:end], sums.commits[i])
 		at = end
 	}
-	if err := s.write(buffers); err != nil {
+	if err := s.enqueue(ctx, buffers); err != nil {
 		return err
 	}
 	s.sent += int64(len(ch.commits))
+	return nil
+}
+
+// A queue is what the sender hands to a goroutine that writes, so that the
+// checksum of the next bytes is computed meanwhile. There is no room in it: it
+// takes something when what it took before is written.
+type queue struct {
+	parts   chan net.Buffers
+	pending atomic.Int32 // taken and not yet written
+}
+
+// directSize is how much is cheaper to write than to hand over.
+const directSize = 32 << 10
+
+// enqueue has b written. What was enqueued before may be used again when it
+// returns, b itself may not.
+func (s *outgoing) enqueue(ctx context.Context, b net.Buffers) error {
+	size := 0
+	for _, part := range b {
+		size += len(part)
+	}
+	if size < directSize && s.queue.pending.Load() == 0 {
+		return s.write(b)
+	}
+	s.queue.pending.Add(1)
+	select {
+	case s.queue.parts <- b:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// writeQueue writes what is enqueued until there will be no more.
+func (s *outgoing) writeQueue() error {
+	for b := range s.queue.parts {
+		if err := s.write(b); err != nil {
+			return err
+		}
+		s.queue.pending.Add(-1)
+	}
 	return nil
 }
 
@@ -340,15 +411,15 @@ func (s *outgoing) closeGently() {
 
 // stream sends the next transaction piece by piece: its data and its blobs
 // never are in memory as a whole.
-func (s *outgoing) stream(c *fs.Cursor) error {
+func (s *outgoing) stream(ctx context.Context, c *fs.Cursor) error {
 	txn, err := s.encoder.next(c)
 	if err != nil {
 		return err
 	}
 	if s.buf == nil {
-		s.buf = make([]byte, 0, streamBuffer)
+		s.buf, s.spare = make([]byte, 0, streamBuffer), make([]byte, 0, streamBuffer)
 	}
-	if err := s.message(s.encoder.begin(nil, txn)); err != nil {
+	if err := s.message(ctx, s.encoder.begin(nil, txn)); err != nil {
 		return err
 	}
 	for {
@@ -357,21 +428,21 @@ func (s *outgoing) stream(c *fs.Cursor) error {
 			break
 		}
 		if err == nil {
-			err = s.streamRecord(c, rec)
+			err = s.streamRecord(ctx, c, rec)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	payload := (&wire.Commit{Digest: s.digest.Sum()}).AppendTo(nil)
-	if err := s.message(wire.AppendFrame(nil, payload)); err != nil {
+	if err := s.message(ctx, wire.AppendFrame(nil, payload)); err != nil {
 		return err
 	}
 	s.sent++
-	return s.flush()
+	return s.flush(ctx)
 }
 
-func (s *outgoing) streamRecord(c *fs.Cursor, rec *fs.Record) error {
+func (s *outgoing) streamRecord(ctx context.Context, c *fs.Cursor, rec *fs.Record) error {
 	found, err := c.Resolve()
 	if err != nil {
 		return err
@@ -388,19 +459,19 @@ func (s *outgoing) streamRecord(c *fs.Cursor, rec *fs.Record) error {
 	if blob == nil {
 		frame, err := s.encoder.store(nil, rec, found)
 		if err == nil {
-			err = s.message(frame)
+			err = s.message(ctx, frame)
 		}
 		if err == nil {
-			err = s.payload(data, found.Length)
+			err = s.payload(ctx, data, found.Length)
 		}
 		return err
 	}
 	defer blob.Close()
-	return s.streamBlob(rec, found, data, blob)
+	return s.streamBlob(ctx, rec, found, data, blob)
 }
 
 // streamBlob sends a blob record and the blob.
-func (s *outgoing) streamBlob(rec *fs.Record, found fs.Resolved, data io.Reader, blob *os.File) error {
+func (s *outgoing) streamBlob(ctx context.Context, rec *fs.Record, found fs.Resolved, data io.Reader, blob *os.File) error {
 	fi, err := blob.Stat()
 	if err != nil {
 		return err
@@ -410,15 +481,15 @@ func (s *outgoing) streamBlob(rec *fs.Record, found fs.Resolved, data io.Reader,
 	size := fi.Size()
 	blocks := max(1, (size+wire.BlockSize-1)/wire.BlockSize)
 	msg := &wire.Blob{Store: storeOf(rec, found), Blocks: blocks}
-	if err := s.message(appendMessage(nil, msg.AppendTo)); err != nil {
+	if err := s.message(ctx, appendMessage(nil, msg.AppendTo)); err != nil {
 		return err
 	}
-	if err := s.payload(data, found.Length); err != nil {
+	if err := s.payload(ctx, data, found.Length); err != nil {
 		return err
 	}
 	for range blocks {
 		n := min(size, wire.BlockSize)
-		if err := s.payload(blob, n); err != nil {
+		if err := s.payload(ctx, blob, n); err != nil {
 			return fmt.Errorf("blob of object %s, transaction %s: %w", rec.OID, rec.TID, err)
 		}
 		size -= n
@@ -430,17 +501,17 @@ func (s *outgoing) streamBlob(rec *fs.Record, found fs.Resolved, data io.Reader,
 const streamBuffer = 256 << 10
 
 // message sends a whole frame.
-func (s *outgoing) message(frame []byte) error {
+func (s *outgoing) message(ctx context.Context, frame []byte) error {
 	s.digest.Add(frame[wire.FrameHeaderSize:])
 	s.buf = append(s.buf, frame...)
-	return s.flushIfFull()
+	return s.flushIfFull(ctx)
 }
 
 // payload sends a frame of n bytes that come from r.
-func (s *outgoing) payload(r io.Reader, n int64) error {
+func (s *outgoing) payload(ctx context.Context, r io.Reader, n int64) error {
 	s.buf = wire.AppendFrameHeader(s.buf, int(n))
 	for n > 0 {
-		if err := s.flushIfFull(); err != nil {
+		if err := s.flushIfFull(ctx); err != nil {
 			return err
 		}
 		at := len(s.buf)
@@ -456,18 +527,18 @@ func (s *outgoing) payload(r io.Reader, n int64) error {
 		s.buf = s.buf[:at+got]
 		n -= int64(got)
 	}
-	return s.flushIfFull()
+	return s.flushIfFull(ctx)
 }
 
-func (s *outgoing) flushIfFull() error {
+func (s *outgoing) flushIfFull(ctx context.Context) error {
 	if len(s.buf) < streamBuffer-wire.BlockSize {
 		return nil
 	}
-	return s.flush()
+	return s.flush(ctx)
 }
 
-func (s *outgoing) flush() error {
-	err := s.write(net.Buffers{s.buf})
-	s.buf = s.buf[:0]
+func (s *outgoing) flush(ctx context.Context) error {
+	err := s.enqueue(ctx, net.Buffers{s.buf})
+	s.buf, s.spare = s.spare[:0], s.buf
 	return err
 }

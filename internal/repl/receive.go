@@ -62,7 +62,7 @@ const (
 
 	// maxAhead is how many bytes may be under way between reading and applying,
 	// events included. A batch that is larger travels alone.
-	maxAhead = 16 << 20
+	maxAhead = 8 << 20
 )
 
 // ErrProtocol is returned when what a peer sends is not the replication

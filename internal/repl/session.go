@@ -60,6 +60,10 @@ type session struct {
 	blob      *fs.BlobWriter
 	size      int64  // of the data file at the last Begin
 	unsure    counts // of what may be taken back
+
+	unsettled  int64     // bytes that came since we last settled
+	finishedAt time.Time // when transactions were finished
+	busy       bool      // they were soon after the ones before
 }
 
 // A goal says when a session is done.
@@ -77,11 +81,19 @@ const (
 
 	// endPause is the same for a source that has sent nothing new. One that can't
 	// go on closes the connection by itself, at once.
-	endPause = 250 * time.Millisecond
+	endPause = 100 * time.Millisecond
 
 	// syncBytes is how much is appended before it is made durable, even if
 	// more is waiting.
 	syncBytes = 64 << 20
+
+	// lingerBytes is how much comes at a time when the source has much to send.
+	// Then more is waited for, up to lingerTime, before that is made durable: a
+	// sync of each piece would take as long as all the rest. The same where
+	// transactions follow each other in less than twice that time: the sync of
+	// one's data makes the one before durable.
+	lingerBytes = 64 << 10
+	lingerTime  = 2 * time.Millisecond
 )
 
 // attempt runs a session that starts at from. It returns errDone, or io.EOF if
@@ -228,6 +240,9 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 		select {
 		case b = <-in:
 		default:
+			b = c.linger(ctx, in)
+		}
+		if b == nil {
 			settled, err := c.settle()
 			if err == nil && settled {
 				b, err = c.await(ctx, in, quiet)
@@ -239,6 +254,7 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 				continue
 			}
 		}
+		c.unsettled += int64(len(b.buf))
 		for i := range b.events {
 			if err := c.event(&b.events[i]); err != nil {
 				return err
@@ -258,6 +274,31 @@ func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error
 		c.heard, c.waiting = c.received.Load(), false
 		quiet.Reset(c.patience())
 	}
+}
+
+// linger waits a moment for the next batch, before transactions are finished or
+// after, where it is likely to come and saves a sync.
+func (c *session) linger(ctx context.Context, in <-chan *batch) *batch {
+	finished := false
+	if c.busy {
+		n, _ := c.s.Writer.Unfinished()
+		finished = n == 0
+	}
+	if c.unsettled >= lingerBytes || finished {
+		moment := time.NewTimer(lingerTime)
+		defer moment.Stop()
+		select {
+		case b := <-in:
+			return b
+		case <-moment.C:
+		case <-ctx.Done():
+		}
+	}
+	c.unsettled = 0
+	if finished {
+		c.busy = false
+	}
+	return nil
 }
 
 // await waits for the next batch. It returns nil if it is to be called again.
@@ -337,10 +378,14 @@ func (c *session) settle() (settled bool, err error) {
 	if w == nil || c.hold {
 		return true, nil
 	}
-	if n, _ := w.Unfinished(); n > 0 {
-		return false, w.Finish()
+	if n, _ := w.Unfinished(); n == 0 {
+		return true, w.Sync()
 	}
-	return true, w.Sync()
+	err = w.Finish()
+	now := time.Now()
+	c.busy = now.Sub(c.finishedAt) < 2*lingerTime
+	c.finishedAt = now
+	return false, err
 }
 
 // ended says what the end of the connection means.

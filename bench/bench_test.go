@@ -54,6 +54,10 @@ func TestMeasurements(t *testing.T) {
 		"catch-up-server": func() (*Result, error) { return b.CatchUp(t.Context(), ZRS, ZRSServer, tiny) },
 		"open":            func() (*Result, error) { return b.Open(t.Context(), ZODB, tiny) },
 		"open-zrs":        func() (*Result, error) { return b.Open(t.Context(), ZRS, tiny) },
+		"verify":          func() (*Result, error) { return b.Verify(t.Context(), Checks[0], ZRS, tiny) },
+		"verify-fstest":   func() (*Result, error) { return b.Verify(t.Context(), Checks[0], ZODB, tiny) },
+		"references":      func() (*Result, error) { return b.Verify(t.Context(), Checks[1], ZRS, tiny) },
+		"verify-fsrefs":   func() (*Result, error) { return b.Verify(t.Context(), Checks[1], ZODB, tiny) },
 		"commit-to-visible": func() (*Result, error) {
 			return b.CommitToVisible(t.Context(), ZCZRS, ZCZRS, Load{Clients: 1, Commits: 20, Size: 100})
 		},

@@ -160,7 +160,7 @@ func (s *suite) run(ctx context.Context, dir, zrs string) (err error) {
 		return err
 	}
 	for range s.repeat {
-		for _, step := range []func(context.Context) error{s.limits, s.open, s.catchUp, s.stuck, s.latency} {
+		for _, step := range []func(context.Context) error{s.limits, s.open, s.verify, s.catchUp, s.stuck, s.latency} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -234,6 +234,29 @@ func (s *suite) open(ctx context.Context) error {
 			})
 			if err != nil {
 				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *suite) verify(ctx context.Context) error {
+	for _, check := range bench.Checks {
+		for _, d := range []bench.Dataset{bench.Records, bench.Quarter} {
+			for _, subject := range []string{bench.ZODB, bench.ZRS} {
+				if subject == bench.ZRS && s.bench.ZRS == "" {
+					continue
+				}
+				err := s.each(ctx, []string{check.Name, subject, d.Name}, func() ([]*bench.Result, error) {
+					f, err := s.dataset(d)
+					if err != nil {
+						return nil, err
+					}
+					return one(s.bench.Verify(ctx, check, subject, f))
+				})
+				if err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -237,16 +237,16 @@ func (a *indexAnswer) text() string {
 }
 
 func (a *blobsAnswer) text() string {
-	text := fmt.Sprintf("%s, %s", count(a.Files, "file"), formatBytes(a.Bytes))
+	parts := []string{count(a.Files, "file"), formatBytes(a.Bytes)}
 	for _, more := range []struct {
 		n    int64
 		what string
 	}{{a.Missing, "missing"}, {a.Empty, "empty"}, {a.Extra, "without a record"}} {
 		if more.n > 0 {
-			text += fmt.Sprintf(", %s %s", groupDigits(more.n), more.what)
+			parts = append(parts, groupDigits(more.n)+" "+more.what)
 		}
 	}
-	return text
+	return strings.Join(parts, ", ")
 }
 
 // write prints a finding as a block of lines.

@@ -67,7 +67,7 @@ func (in *inspector) inspect(why error) (Inspection, error) {
 	}
 	in.h = decodeFixedHeader(b[:])
 	result := Inspection{TID: in.h.tid, Status: in.h.status}
-	start, stop, err := in.bounds(found)
+	start, stop, err := in.bounds()
 	if err != nil {
 		return result, err
 	}
@@ -98,7 +98,7 @@ func (in *inspector) inspect(why error) (Inspection, error) {
 // bounds finds where the records of the transaction start and stop, and reports
 // what is wrong with the header or the trailing length. If that can't be told,
 // stop is 0.
-func (in *inspector) bounds(found *RecordError) (start, stop int64, err error) {
+func (in *inspector) bounds() (start, stop int64, err error) {
 	start = in.txn + txnHeaderSize + int64(in.h.metadata())
 	fits := in.h.length >= txnHeaderSize && in.h.length <= uint64(max(0, in.w.end-in.txn-trailerSize))
 	said := in.txn + int64(in.h.length) // if it fits

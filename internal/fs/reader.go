@@ -116,6 +116,9 @@ func (r *Reader) Texts() []byte { return r.meta }
 // NextRecord moves to the next record of the transaction. It returns io.EOF
 // after the last one. The record is valid until the following call.
 func (r *Reader) NextRecord() (*Record, error) {
+	if r.quickRecord() {
+		return &r.rec, nil
+	}
 	if r.err != nil && !errors.Is(r.err, io.EOF) {
 		return nil, r.err
 	}
@@ -132,6 +135,27 @@ func (r *Reader) NextRecord() (*Record, error) {
 	}
 	r.nextRec += r.rec.Size()
 	return &r.rec, nil
+}
+
+// quickRecord does what NextRecord does for nearly all records: those that are in
+// the window, are sound and have data. It reports whether it did.
+func (r *Reader) quickRecord() bool {
+	i, left := r.nextRec-r.w.base, r.txn.Offset+int64(r.txn.Length)-r.nextRec
+	if r.err != nil || left <= recordHeaderSize || i < 0 || i+recordHeaderSize > int64(len(r.w.buf)) {
+		return false
+	}
+	b := r.w.buf[i : i+recordHeaderSize]
+	prev, txn := binary.BigEndian.Uint64(b[16:]), binary.BigEndian.Uint64(b[24:])
+	version, length := binary.BigEndian.Uint16(b[32:]), binary.BigEndian.Uint64(b[34:])
+	if version != 0 || txn != uint64(r.txn.Offset) || prev >= uint64(r.nextRec) || length-1 >= uint64(left-recordHeaderSize) {
+		return false
+	}
+	r.rec = Record{
+		Offset: r.nextRec, OID: OIDFromBytes(b), TID: TIDFromBytes(b[8:]),
+		Prev: int64(prev), Txn: int64(txn), Length: int64(length),
+	}
+	r.nextRec += recordHeaderSize + int64(length)
+	return true
 }
 
 // record reads and checks the record at nextRec, in a transaction whose records

@@ -134,14 +134,18 @@ func TestSound_Blobs(t *testing.T) {
 			err    error
 		}{
 			{"sound", func(*testing.T, *fs.BlobDir, string, fs.TID) {}, func(r *Report) bool { return r.Blobs == 9 && r.BlobsMissing == 0 }, "", nil},
-			{"missing", func(t *testing.T, _ *fs.BlobDir, path string, _ fs.TID) { remove(t, path) },
-				func(r *Report) bool { return r.Blobs == 8 && r.BlobsMissing == 1 }, KindBlob, ErrIncomplete},
+			{
+				"missing", func(t *testing.T, _ *fs.BlobDir, path string, _ fs.TID) { remove(t, path) },
+				func(r *Report) bool { return r.Blobs == 8 && r.BlobsMissing == 1 }, KindBlob, ErrIncomplete,
+			},
 			{"empty", func(t *testing.T, _ *fs.BlobDir, path string, _ fs.TID) {
 				remove(t, path)
 				rewrite(t, path, nil)
 			}, func(r *Report) bool { return r.Blobs == 9 && r.BlobsEmpty >= 1 }, "", nil},
-			{"extra-revision", func(t *testing.T, b *fs.BlobDir, _ string, tid fs.TID) { rewrite(t, b.Path(oid, tid+1), nil) },
-				func(r *Report) bool { return r.BlobsExtra == 1 && r.Notes == 1 }, KindExtraBlob, nil},
+			{
+				"extra-revision", func(t *testing.T, b *fs.BlobDir, _ string, tid fs.TID) { rewrite(t, b.Path(oid, tid+1), nil) },
+				func(r *Report) bool { return r.BlobsExtra == 1 && r.Notes == 1 }, KindExtraBlob, nil,
+			},
 			{"extra-object", func(t *testing.T, b *fs.BlobDir, _ string, tid fs.TID) {
 				path := b.Path(0x1234, tid)
 				if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
@@ -149,8 +153,10 @@ func TestSound_Blobs(t *testing.T) {
 				}
 				rewrite(t, path, []byte("x"))
 			}, func(r *Report) bool { return r.BlobsExtra == 1 }, KindExtraBlob, nil},
-			{"not-yet-committed", func(t *testing.T, b *fs.BlobDir, _ string, tid fs.TID) { rewrite(t, b.Path(oid, tid+1<<32), nil) },
-				func(r *Report) bool { return r.BlobsExtra == 0 }, "", nil},
+			{
+				"not-yet-committed", func(t *testing.T, b *fs.BlobDir, _ string, tid fs.TID) { rewrite(t, b.Path(oid, tid+1<<32), nil) },
+				func(r *Report) bool { return r.BlobsExtra == 0 }, "", nil,
+			},
 			{"directory", func(t *testing.T, _ *fs.BlobDir, path string, _ fs.TID) {
 				remove(t, path)
 				if err := os.Mkdir(path, 0o777); err != nil {

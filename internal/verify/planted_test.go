@@ -3,7 +3,6 @@ package verify
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"testing"
 
@@ -96,11 +95,11 @@ func TestSound_Truncated(t *testing.T) {
 	for _, name := range []string{"undo/Data.fs", "zero_records/Data.fs"} {
 		base := corpusFile(t, name)
 		path := writeFile(t, base)
-		want := map[int64]int{int64(fs.FirstOffset): 0}
+		want := map[int64]int{fs.FirstOffset: 0}
 		for i, txn := range plant.Parse(base) {
 			want[int64(txn.End)] = i + 1
 		}
-		end, count := int64(fs.FirstOffset), 0
+		end, count := fs.FirstOffset, 0
 		for size := end; size <= int64(len(base)); size++ {
 			rewrite(t, path, base[:size])
 			o := sound(t, path, Options{})
@@ -255,7 +254,7 @@ func FuzzSound(f *testing.F) {
 		copy(data, "FS30")
 		o := sound(t, writeFile(t, data), Options{References: true})
 		if sum := o.End + o.TailBytes; sum > int64(len(data)) {
-			t.Error(fmt.Sprintf("%+v", o.Report))
+			t.Errorf("%+v", o.Report)
 		}
 	})
 }

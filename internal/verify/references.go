@@ -33,7 +33,7 @@ type References struct {
 const (
 	// maxBatch is how many objects are in hand at a time. What is reachable but
 	// has no place in the next batch is marked, and found again later.
-	maxBatch = 1 << 20
+	maxBatch = 1 << 18
 
 	// readAhead is the greatest distance of two records that are read at once.
 	readAhead = 16 << 10
@@ -232,7 +232,7 @@ func (w *walk) part(ctx context.Context, batch []place, p *part, room int) {
 			continue // gone
 		}
 		if err != nil {
-			w.unread(p, at, &rec, err)
+			w.unread(p, &rec, err)
 			continue
 		}
 		refs, err := reader.Read(data)
@@ -246,7 +246,7 @@ func (w *walk) part(ctx context.Context, batch []place, p *part, room int) {
 }
 
 // unread notes that the record of an object could not be read.
-func (w *walk) unread(p *part, at place, rec *fs.Record, err error) {
+func (w *walk) unread(p *part, rec *fs.Record, err error) {
 	e, _ := errors.AsType[*fs.RecordError](err)
 	switch {
 	case errors.Is(err, fs.ErrTooLarge):

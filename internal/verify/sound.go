@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -95,6 +96,9 @@ var (
 func Sound(ctx context.Context, f *fs.File, o Options) (*Report, error) {
 	if o.Progress == nil {
 		o.Progress = new(Progress)
+	}
+	if f.Size() > fs.MaxOffset {
+		return new(Report), fmt.Errorf("%s: %w: %d bytes are more than an index can express", f.Path(), fs.ErrFormat, f.Size())
 	}
 	s := newSounder(f, o)
 	err := s.structure(ctx)

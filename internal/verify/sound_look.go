@@ -80,7 +80,9 @@ func (l *look) span(span *fs.Span) {
 		end, from := txn.End(), txn.Offset
 		if hidesRecord(txn, r.Texts()) {
 			l.inspect(txn.Offset, from, false, &fs.RecordError{Offset: txn.Offset, TID: txn.TID, Kind: fs.KindTexts})
-			l.finish(end)
+			if l.err == nil {
+				l.finish(end)
+			}
 			r = span.Reader(end)
 			continue
 		}

@@ -15,6 +15,9 @@ import (
 // is checked by apply, in order.
 func (s *sounder) structure(ctx context.Context) error {
 	at := fs.Place{Offset: fs.FirstOffset}
+	if s.saved.ends { // that of a new database
+		s.compareIndex()
+	}
 	for torn := s.f.Size() <= fs.FirstOffset; !torn; {
 		end, flaw, err := fs.Pass(ctx, s.f, at, s.look, s.apply)
 		if err != nil {
@@ -54,11 +57,14 @@ func (s *sounder) flawed(end fs.Place, flaw error) (next fs.Place, torn bool, er
 	defer s.looks.Put(l)
 	result := l.inspect(end.Offset, end.Offset, false, flaw)
 	next = fs.Place{Offset: result.End, TID: result.TID}
-	if result.Lost {
+	switch {
+	case l.err != nil:
+		return end, false, l.err
+	case result.Lost:
 		next.TID = end.TID
 		s.lost.add(end.Offset, result.End)
 		s.report.Lost += result.End - end.Offset
-	} else {
+	default:
 		l.finish(result.End)
 	}
 	return next, false, s.applyLook(l)

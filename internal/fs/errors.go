@@ -61,6 +61,7 @@ const (
 	KindTrailer    Kind = "redundant-length"  // the length after the transaction is another
 	KindStatus     Kind = "status"            // no known status
 	KindCheckpoint Kind = "checkpoint"        // status c, with whole transactions behind it
+	KindTexts      Kind = "header-texts"      // lengths of texts that don't lead to the first record; only Inspect tells
 	KindRecord     Kind = "record-length"     // a record does not fit in its transaction
 	KindTxnOffset  Kind = "record-txn-offset" // a record names another transaction's offset
 	KindPrevious   Kind = "record-previous"   // a record's previous pointer leads forward

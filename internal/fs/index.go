@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math/bits"
 	"slices"
+	"sort"
 	"sync"
 )
 
@@ -35,6 +36,8 @@ type Index struct {
 	// Neighbouring pages are in different shards, so that those who rebuild
 	// an index together seldom wait for each other.
 	shards [indexShards]indexShard
+
+	numbered []uint64 // the numbers of all pages, ascending: see Number
 }
 
 type indexShard struct {
@@ -50,6 +53,7 @@ type indexShard struct {
 type indexPage struct {
 	present [pageOIDs / 64]uint64 // one bit for each OID
 	offsets []byte
+	first   int // number of its first object, see Number
 }
 
 // Set makes off the offset of the object oid. It panics unless 0 <= off <=
@@ -62,7 +66,11 @@ func (x *Index) Set(oid OID, off int64) { x.set(oid, off, false) }
 // index may call SetMax for all records in any order, and concurrently.
 func (x *Index) SetMax(oid OID, off int64) { x.set(oid, off, true) }
 
-func (x *Index) set(oid OID, off int64, greatest bool) {
+// Replace is Set, and returns the offset that the object had before, 0 if it had
+// none.
+func (x *Index) Replace(oid OID, off int64) (before int64) { return x.set(oid, off, false) }
+
+func (x *Index) set(oid OID, off int64, greatest bool) (before int64) {
 	if off < 0 || off > MaxOffset {
 		panic(fmt.Sprintf("fs: index: offset %d of object %v is out of range", off, oid))
 	}
@@ -75,10 +83,11 @@ func (x *Index) set(oid OID, off int64, greatest bool) {
 	if !ok {
 		s.n++
 		s.capacity += p.insert(uint8(oid), i)
-	} else if greatest && off <= getOffset(p.offsets[i:]) {
-		return
+	} else if before = getOffset(p.offsets[i:]); greatest && off <= before {
+		return before
 	}
 	putOffset(p.offsets[i:], off)
+	return before
 }
 
 // Get returns the offset of the object oid, and whether the index has one.
@@ -164,23 +173,74 @@ func (x *Index) All() iter.Seq2[OID, int64] {
 	}
 }
 
+// Number numbers the objects from 0 on, in ascending order of their OIDs, for
+// [Index.Find] and [Index.At]. It returns how many there are. The numbers hold,
+// and the two may be called, until the index is changed.
+func (x *Index) Number() int {
+	x.numbered = x.pageNumbers()
+	n := 0
+	for _, number := range x.numbered {
+		p := x.shard(number).pages[number]
+		p.first = n
+		n += len(p.offsets) / offsetSize
+	}
+	return n
+}
+
+// Find returns the offset of the object oid and its number, and whether the
+// index has it.
+func (x *Index) Find(oid OID) (off int64, n int, ok bool) {
+	number := uint64(oid) / pageOIDs
+	p := x.shard(number).pages[number]
+	if p == nil {
+		return 0, 0, false
+	}
+	i, ok := p.find(uint8(oid))
+	if !ok {
+		return 0, 0, false
+	}
+	return getOffset(p.offsets[i:]), p.first + i/offsetSize, true
+}
+
+// At returns the object of that number, which must be one, and its offset.
+func (x *Index) At(n int) (OID, int64) {
+	i := sort.Search(len(x.numbered), func(i int) bool {
+		return x.shard(x.numbered[i]).pages[x.numbered[i]].first > n
+	}) - 1
+	number := x.numbered[i]
+	p := x.shard(number).pages[number]
+	rest := n - p.first
+	off := getOffset(p.offsets[rest*offsetSize:])
+	for slot := range p.slots() {
+		if rest == 0 {
+			return OID(number*pageOIDs + uint64(slot)), off
+		}
+		rest--
+	}
+	panic("fs: index: fewer objects than offsets")
+}
+
+// pageNumbers returns the numbers of all pages, ascending.
+func (x *Index) pageNumbers() []uint64 {
+	var numbers []uint64
+	for i := range x.shards {
+		s := &x.shards[i]
+		s.mu.Lock()
+		for number := range s.pages {
+			numbers = append(numbers, number)
+		}
+		s.mu.Unlock()
+	}
+	slices.Sort(numbers)
+	return numbers
+}
+
 // sortedPages ranges over the pages in ascending order, with their numbers.
 // Each is a copy, valid for its own iteration.
 func (x *Index) sortedPages() iter.Seq2[uint64, *indexPage] {
 	return func(yield func(uint64, *indexPage) bool) {
-		var numbers []uint64
-		for i := range x.shards {
-			s := &x.shards[i]
-			s.mu.Lock()
-			for number := range s.pages {
-				numbers = append(numbers, number)
-			}
-			s.mu.Unlock()
-		}
-		slices.Sort(numbers)
-
 		var p indexPage
-		for _, number := range numbers {
+		for _, number := range x.pageNumbers() {
 			s := x.shard(number)
 			s.mu.Lock()
 			q := s.pages[number]

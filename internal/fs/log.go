@@ -437,5 +437,5 @@ func (l *Log) RecordAt(off int64) (Record, error) {
 		defer l.mu.Unlock()
 		l.release(g)
 	}()
-	return readRecord(g.file, l.path, off)
+	return ReadRecord(g.file, l.path, off)
 }

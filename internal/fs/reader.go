@@ -40,12 +40,6 @@ func NewReader(src io.ReaderAt, path string, pos, end int64) *Reader {
 	return &Reader{w: window{src: src, end: end}, path: path, pos: pos}
 }
 
-// newMemoryReader reads transactions that are in memory: b holds the bytes of
-// the file from offset pos on. Back pointers can't be followed with it.
-func newMemoryReader(b []byte, path string, pos int64) *Reader {
-	return &Reader{w: window{buf: b, base: pos, end: pos + int64(len(b))}, path: path, pos: pos}
-}
-
 // Offset returns where the next transaction starts.
 func (r *Reader) Offset() int64 { return r.pos }
 
@@ -151,19 +145,27 @@ func (r *Reader) record(end int64) (Kind, string, error) {
 	if kind, detail := decodeRecord(&r.rec, b, r.nextRec); kind != "" {
 		return kind, detail, nil
 	}
-	switch rec := &r.rec; {
-	case rec.Txn != r.txn.Offset:
-		return KindTxnOffset, fmt.Sprintf("record says that its transaction is at %d, it is at %d", rec.Txn, r.txn.Offset), nil
+	kind, detail := checkRecord(&r.rec, b, r.txn.Offset, left)
+	return kind, detail, nil
+}
+
+// checkRecord returns what is wrong with a record whose header, and the back
+// pointer behind it, is in b: in the transaction at txn, which has left more
+// bytes from the record on. It sets the back pointer.
+func checkRecord(rec *Record, b []byte, txn, left int64) (Kind, string) {
+	switch {
+	case rec.Txn != txn:
+		return KindTxnOffset, fmt.Sprintf("record says that its transaction is at %d, it is at %d", rec.Txn, txn)
 	case rec.Size() > left:
-		return KindRecord, fmt.Sprintf("record takes %d bytes, the transaction has %d left", rec.Size(), left), nil
+		return KindRecord, fmt.Sprintf("record takes %d bytes, the transaction has %d left", rec.Size(), left)
 	case rec.Length == 0:
 		back := binary.BigEndian.Uint64(b[recordHeaderSize:])
 		if back >= uint64(rec.Offset) {
-			return KindBack, fmt.Sprintf("back pointer leads to %d", back), nil
+			return KindBack, fmt.Sprintf("back pointer leads to %d", back)
 		}
 		rec.Back = int64(back)
 	}
-	return "", "", nil
+	return "", ""
 }
 
 // Data returns the data of the record that the reader stands on, which has some
@@ -184,6 +186,17 @@ func (r *Reader) Resolve() (Resolved, error) {
 		e.TID = r.txn.TID
 	}
 	return res, err
+}
+
+// Peek returns up to n bytes from the start of the data of a resolved record.
+// They are valid until the following call of any method.
+func (r *Reader) Peek(data Resolved, n int) ([]byte, error) {
+	n = int(min(int64(n), data.Length))
+	if i := data.Offset - r.w.base; i >= 0 && i+int64(n) <= int64(len(r.w.buf)) {
+		return r.w.buf[i : i+int64(n) : i+int64(n)], nil
+	}
+	b := make([]byte, n)
+	return b, r.w.small(data.Offset, b)
 }
 
 // ReadData reads data of a resolved record, from offset off of the file.
@@ -237,7 +250,7 @@ func Resolve(src io.ReaderAt, path string, rec *Record) (Resolved, error) {
 	var first TID
 	cur := *rec
 	for cur.Length == 0 && cur.Back != 0 {
-		next, err := readRecord(src, path, cur.Back)
+		next, err := ReadRecord(src, path, cur.Back)
 		if err == nil && next.OID != cur.OID {
 			err = &RecordError{
 				Path: path, Offset: cur.Offset, Kind: KindBack,
@@ -264,8 +277,9 @@ func Resolve(src io.ReaderAt, path string, rec *Record) (Resolved, error) {
 	return Resolved{Offset: cur.DataOffset(), Length: cur.Length, BackTID: first}, nil
 }
 
-// readRecord reads the record at off, which a pointer led to.
-func readRecord(src io.ReaderAt, path string, off int64) (Record, error) {
+// ReadRecord reads the record at off, which a pointer led to. Its transaction
+// may be another than it says.
+func ReadRecord(src io.ReaderAt, path string, off int64) (Record, error) {
 	var rec Record
 	var b [recordHeaderSize + backPointerSize]byte
 	if off < FirstOffset+txnHeaderSize {

@@ -228,7 +228,7 @@ func FuzzReader(f *testing.F) {
 
 func TestResolve(t *testing.T) {
 	f, _ := openCorpus(t, "undo/Data.fs")
-	rec, err := readRecord(f, "undo", 1083)
+	rec, err := ReadRecord(f, "undo", 1083)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestResolve(t *testing.T) {
 	}
 
 	f, _ = openCorpus(t, "undo_creation/Data.fs")
-	if rec, err = readRecord(f, "undo_creation", 815); err != nil {
+	if rec, err = ReadRecord(f, "undo_creation", 815); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := Resolve(f, "undo_creation", &rec); err != nil || !got.Gone {

@@ -22,7 +22,7 @@ func (w *Writer) readBack(off int64) (Record, error) {
 	if err := w.flush(); err != nil {
 		return Record{}, err
 	}
-	return readRecord(w.file, w.path, off)
+	return ReadRecord(w.file, w.path, off)
 }
 
 // backPointer returns the offset of the record that rec, whose source is a back

@@ -325,7 +325,7 @@ func (w *Writer) unindex(start int64) error {
 			end = pos + int64(h.length)
 		}
 		for at < end {
-			rec, err := readRecord(w.file, w.path, at)
+			rec, err := ReadRecord(w.file, w.path, at)
 			if err != nil {
 				return err
 			}

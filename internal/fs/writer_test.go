@@ -347,7 +347,7 @@ func TestWriter_G5_DataTxnIsAHint(t *testing.T) {
 			t.Fatal(err)
 		}
 		off, _ := w.Index().Get(1)
-		got, err := readRecord(w.file, path, off)
+		got, err := ReadRecord(w.file, path, off)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,9 @@ func IsBlobRecord(data []byte) bool {
 	if rest, ok := cutPrefix(data, "c"+blobModule+"\n"+blobClass+"\n"); ok {
 		return bytes.HasPrefix(cutPut(rest), []byte{opStop})
 	}
+	if len(data) > 0 && data[0] == opGlobal {
+		return false // nearly every record
+	}
 	if len(data) >= 9 && data[0] == opFrame {
 		data = data[9:]
 	}

@@ -1,0 +1,219 @@
+package fs
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"runtime"
+	"sync"
+)
+
+const (
+	// scanChunk is how much of the file a pass reads at a time, once it is
+	// under way.
+	scanChunk = 2 << 20
+
+	// firstChunk is how much it reads at first. Where damage makes a pass end
+	// every few transactions, each of them should not cost the full size.
+	firstChunk = 64 << 10
+)
+
+// A Span is a run of whole transactions of a data file, as a [Pass] cuts it. It
+// is valid until the function that was given it returns.
+type Span struct {
+	Offset, End int64
+	Before      TID  // of the transaction before it
+	Large       bool // it is one transaction that is too large to be held in memory
+
+	src  io.ReaderAt
+	path string
+	data []byte
+	buf  *[]byte
+}
+
+// Reader returns a reader of the transactions of the span from the offset pos
+// on, where one of them starts.
+func (s *Span) Reader(pos int64) *Reader {
+	r := NewReader(s.src, s.path, pos, s.End)
+	if !s.Large {
+		r.w.buf, r.w.base = s.data, s.Offset
+	}
+	return r
+}
+
+// Pass reads the transactions of f from the place at on, once, with all
+// processors. It cuts them into spans by their headers and trailers. Work is
+// called for each span, by several goroutines at a time, and must see to the
+// records; then is called with what it returned, for one span after the other in
+// the order of the file, and may end the pass with an error. A span that is Large
+// should be left to then, so that there is but one of them at a time.
+//
+// Pass returns the place after the last whole transaction. What is wrong behind
+// it is told in flaw, as by [Reader.Next]: nil at the end of the file, else a
+// [RecordError] that matches [ErrTornTail] or [ErrDamaged].
+func Pass[T any](ctx context.Context, f *File, at Place, work func(*Span) T, then func(*Span, T) error) (end Place, flaw, err error) {
+	p := &pass{src: f, path: f.path, end: f.Size(), at: at}
+	err = runPass(ctx, p, work, then)
+	if err == nil && isIO(p.flaw) {
+		return p.at, nil, p.flaw
+	}
+	return p.at, p.flaw, err
+}
+
+func isIO(err error) bool {
+	e, ok := errors.AsType[*RecordError](err)
+	return ok && e.Kind == KindIO
+}
+
+// A pass is the walk over a file's headers.
+type pass struct {
+	src    io.ReaderAt
+	path   string
+	end    int64
+	passed func(tid TID, pos int64) // called for each transaction, unless it is nil
+
+	at   Place // after what was passed
+	flaw error // why the walk ended there
+	pool sync.Pool
+}
+
+// A spanJob is a span on its way: its result comes when a worker is done with it.
+type spanJob[T any] struct {
+	span   *Span
+	result chan T
+}
+
+// runPass walks over the file, with workers beside it, and hands on what they
+// find out in the order of the file.
+func runPass[T any](ctx context.Context, p *pass, work func(*Span) T, then func(*Span, T) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	workers := runtime.GOMAXPROCS(0)
+	jobs := make(chan spanJob[T], workers)
+	order := make(chan spanJob[T], workers)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for range workers {
+		wg.Go(func() {
+			for job := range jobs {
+				job.result <- work(job.span)
+			}
+		})
+	}
+	wg.Go(func() {
+		defer close(jobs)
+		defer close(order)
+		p.walk(ctx, func(s *Span) {
+			job := spanJob[T]{s, make(chan T, 1)}
+			jobs <- job
+			order <- job
+		})
+	})
+	var failed error
+	for job := range order {
+		result := <-job.result
+		if failed == nil && ctx.Err() == nil {
+			if failed = then(job.span, result); failed != nil {
+				stop()
+			}
+		}
+		if job.span.buf != nil {
+			p.pool.Put(job.span.buf)
+		}
+	}
+	if failed != nil {
+		return failed
+	}
+	return context.Cause(ctx)
+}
+
+// walk cuts the file into spans.
+func (p *pass) walk(ctx context.Context, found func(*Span)) {
+	for chunk := int64(firstChunk); p.at.Offset < p.end && ctx.Err() == nil; chunk = min(2*chunk, scanChunk) {
+		size := min(chunk, p.end-p.at.Offset)
+		buf, _ := p.pool.Get().(*[]byte)
+		if buf == nil || int64(len(*buf)) < size {
+			b := make([]byte, size)
+			buf = &b
+		}
+		b := (*buf)[:size]
+		if n, err := p.src.ReadAt(b, p.at.Offset); n < len(b) {
+			if err == nil || err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			p.flaw = &RecordError{Path: p.path, Offset: p.at.Offset, Kind: KindIO, Err: err}
+			return
+		}
+		s := &Span{Offset: p.at.Offset, Before: p.at.TID, src: p.src, path: p.path, buf: buf}
+		used, more := p.split(b)
+		if used == 0 && more {
+			p.pool.Put(buf)
+			if chunk < scanChunk {
+				continue // perhaps it fits in a larger one
+			}
+			s.buf, s.Large = nil, true
+			if !p.large() {
+				return
+			}
+		}
+		s.data, s.End = b[:used], p.at.Offset
+		if s.End > s.Offset {
+			found(s)
+		} else if s.buf != nil {
+			p.pool.Put(buf)
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// split walks over the whole transactions in b, which holds the file from the
+// walk's position on. It returns how many bytes they take, and whether the walk
+// may go on.
+func (p *pass) split(b []byte) (used int, more bool) {
+	start := p.at.Offset
+	for len(b)-used >= txnHeaderSize {
+		h := decodeFixedHeader(b[used:])
+		if kind, _ := h.check(p.at.Offset, p.end); kind != "" {
+			break
+		}
+		size := int64(h.length) + trailerSize
+		if size > int64(len(b)-used) {
+			return used, true // in the next chunk
+		}
+		if binary.BigEndian.Uint64(b[used+int(h.length):]) != h.length {
+			break
+		}
+		p.pass(h.tid, h.length)
+		used += int(size)
+	}
+	if int64(len(b)) < p.end-start && len(b)-used < txnHeaderSize {
+		return used, true // the header is in the next chunk
+	}
+	if p.at.Offset == p.end {
+		return used, true
+	}
+	_, p.flaw = NewReader(p.src, p.path, p.at.Offset, p.end).Next()
+	return used, p.flaw == nil
+}
+
+// large passes a transaction that does not fit in a chunk.
+func (p *pass) large() bool {
+	r := NewReader(p.src, p.path, p.at.Offset, p.end)
+	txn, err := r.Next()
+	if err != nil {
+		p.flaw = err
+		return false
+	}
+	p.pass(txn.TID, txn.Length)
+	return true
+}
+
+func (p *pass) pass(tid TID, length uint64) {
+	if p.passed != nil {
+		p.passed(tid, p.at.Offset)
+	}
+	p.at = Place{p.at.Offset + int64(length) + trailerSize, tid}
+}

@@ -1,0 +1,156 @@
+package dump
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/hex"
+	"encoding/json"
+	"math"
+	"time"
+	"unicode/utf8"
+
+	"zrs/internal/fs"
+	"zrs/internal/pickle"
+)
+
+// jsonSchema is the schema number of the objects. Keys are only ever added.
+const jsonSchema = 1
+
+// jsonFormat writes an object a line, for each transaction or, flat, for each
+// record.
+type jsonFormat struct{ data, hash, flat bool }
+
+// A jsonTxn is a transaction. Its records follow where it is not flat.
+type jsonTxn struct {
+	Schema            int             `json:"schema"`
+	TID               fs.TID          `json:"tid"`
+	Time              time.Time       `json:"time"`
+	Status            string          `json:"status"`
+	User              string          `json:"user"`
+	UserBase64        []byte          `json:"user_base64,omitempty"` // if it is not UTF-8
+	Description       string          `json:"description"`
+	DescriptionBase64 []byte          `json:"description_base64,omitempty"`
+	Extension         json.RawMessage `json:"extension"`
+	ExtensionBase64   []byte          `json:"extension_base64,omitempty"` // if it can't be decoded
+	ExtensionError    string          `json:"extension_error,omitempty"`
+	Offset            int64           `json:"offset"`
+	Size              int64           `json:"size"`
+}
+
+// A jsonRecord is a record.
+type jsonRecord struct {
+	OID     fs.OID  `json:"oid"`
+	Deleted bool    `json:"deleted,omitempty"` // the object does not exist from here on
+	From    *fs.TID `json:"from,omitempty"`    // the transaction whose data it has
+	Size    int64   `json:"size"`
+	Class   string  `json:"class,omitempty"`
+	Blob    bool    `json:"blob,omitempty"`
+	SHA1    string  `json:"sha1,omitempty"`
+	Data    []byte  `json:"data,omitempty"`
+}
+
+// A flatRecord is a record with what tells its transaction.
+type flatRecord struct {
+	Schema int       `json:"schema"`
+	TID    fs.TID    `json:"tid"`
+	Time   time.Time `json:"time"`
+	jsonRecord
+}
+
+func (f *jsonFormat) head(o *output, x *txn) {
+	if f.flat {
+		return
+	}
+	t := jsonTxn{
+		Schema: jsonSchema, TID: x.TID, Time: x.TID.Time(), Status: string(rune(x.Status)),
+		Offset: x.Offset, Size: x.End() - x.Offset,
+	}
+	t.User, t.UserBase64 = jsonText(x.User)
+	t.Description, t.DescriptionBase64 = jsonText(x.Description)
+	ext, err := extensionJSON(x.Extension)
+	if err != nil {
+		ext = []byte("null")
+		t.ExtensionBase64, t.ExtensionError = x.Extension, err.Error()
+	}
+	t.Extension = ext
+	o.json(&t)
+	o.b = append(o.b[:len(o.b)-1], `,"records":[`...)
+}
+
+func (f *jsonFormat) record(o *output, x *txn, i int) error {
+	r := &x.records[i]
+	out := jsonRecord{OID: r.OID, Deleted: r.gone(), Size: r.size()}
+	if r.found.BackTID != 0 {
+		out.From = &r.found.BackTID
+	}
+	if !out.Deleted {
+		if err := f.describe(&out, x, r); err != nil {
+			return err
+		}
+	}
+	switch {
+	case f.flat:
+		o.json(&flatRecord{jsonSchema, x.TID, x.TID.Time(), out})
+		o.b = append(o.b, '\n')
+		return nil
+	case i > 0:
+		o.b = append(o.b, ',')
+	}
+	o.json(&out)
+	return nil
+}
+
+func (f *jsonFormat) tail(o *output, _ *txn) {
+	if !f.flat {
+		o.b = append(o.b, "]}\n"...)
+	}
+}
+
+// describe tells what the data of a record is.
+func (f *jsonFormat) describe(out *jsonRecord, x *txn, r *record) error {
+	limit := int64(classLimit)
+	if f.data || f.hash {
+		limit = math.MaxInt64
+	}
+	data, err := x.data(r, limit)
+	if err != nil {
+		return err
+	}
+	if module, name, ok := pickle.ClassName(data); ok {
+		out.Class = joinName(module, name)
+	}
+	out.Blob = pickle.IsBlobRecord(data)
+	if f.hash {
+		sum := sha1.Sum(data)
+		out.SHA1 = hex.EncodeToString(sum[:])
+	}
+	if f.data {
+		out.Data = data
+	}
+	return nil
+}
+
+func joinName(module, name string) string {
+	if module == "" {
+		return name
+	}
+	return module + "." + name
+}
+
+// jsonText returns what bytes are as text, and the bytes if that loses any.
+func jsonText(b []byte) (string, []byte) {
+	if utf8.Valid(b) {
+		return string(b), nil
+	}
+	return string(bytes.ToValidUTF8(b, []byte("\uFFFD"))), b
+}
+
+// json adds v as JSON. It can't fail for what is written here.
+func (o *output) json(v any) {
+	buf := bytes.NewBuffer(o.b)
+	enc := json.NewEncoder(buf)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v)
+	o.b = buf.Bytes()
+	o.b = o.b[:len(o.b)-1] // without the line's end
+}

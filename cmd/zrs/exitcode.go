@@ -56,6 +56,10 @@ var exitCauses = []struct {
 }{
 	{fs.ErrDamaged, exitDamaged},
 	{fs.ErrTruncated, exitDamaged},
+	{dump.ErrSyntax, exitDamaged},
+	{dump.ErrChecksum, exitDamaged},
+	{dump.ErrCutShort, exitDamaged},
+	{errCompression, exitDamaged},
 	{repl.ErrDiverged, exitDiverged},
 	{fs.ErrReplaced, exitDiverged},
 	{repl.ErrPackedPast, exitPackedPast},

@@ -29,6 +29,7 @@ type cli struct {
 	ServeSecondary serveSecondaryCmd `cmd:"" help:"Keep a data file a replica of a primary's, reconnecting for ever."`
 	Catchup        catchupCmd        `cmd:"" help:"Bring a data file up to its source's present end, once."`
 	Dump           dumpCmd           `cmd:"" help:"Write transactions as text."`
+	Restore        restoreCmd        `cmd:"" help:"Write the transactions of a dump into a data file."`
 	HelpCmd        helpCmd           `cmd:"" name:"help" help:"Explain a command or a topic."`
 	GenMan         genManCmd         `cmd:"" hidden:"" help:"Write the manual pages."`
 }

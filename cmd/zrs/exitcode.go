@@ -60,6 +60,7 @@ var exitCauses = []struct {
 	{dump.ErrChecksum, exitDamaged},
 	{dump.ErrCutShort, exitDamaged},
 	{errCompression, exitDamaged},
+	{dump.ErrBackup, exitDamaged},
 	{repl.ErrDiverged, exitDiverged},
 	{fs.ErrReplaced, exitDiverged},
 	{repl.ErrPackedPast, exitPackedPast},

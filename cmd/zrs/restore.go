@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	iofs "io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -18,21 +19,28 @@ type restoreCmd struct {
 	BlobDir   string `placeholder:"DIR" help:"Directory of the blobs that belong to FS, where they are restored to; needs --blobs-from."`
 	BlobsFrom string `placeholder:"DIR" help:"Take the blobs from this blob directory, such as dump --blobs-to makes; needs --blob-dir."`
 	Until     *when  `placeholder:"WHEN" help:"Stop after the last transaction that is not later than this transaction id or time."`
+	Replace   bool   `help:"Put what is restored in the place of an FS that exists, which is kept as FS.old-TIME."`
 	DryRun    bool   `help:"Read and check IN, say what would be done, and change nothing."`
-	In        string `arg:"" name:"IN" help:"Dump to read, compressed with zstd or gzip or not; - is standard input."`
+	In        string `arg:"" name:"IN" help:"Dump to read, compressed with zstd or gzip or not, - for standard input; or a directory of repozo's backups."`
 	FS        string `arg:"" name:"FS" help:"Data file to write; it is created if there is none, else it is appended to."`
 }
 
 // Help is the DESCRIPTION of zrs-restore(1).
 func (*restoreCmd) Help() string {
-	return `Writes the transactions of IN, a dump in the format of zodbtools (zodbdump), into the data
-file FS, and prints a summary. zrs dump and zodb dump make such dumps; whether one is
-compressed is seen from its content.
+	return `Writes the transactions of IN into the data file FS, and prints a summary. IN is a dump in
+the format of zodbtools (zodbdump), as zrs dump and zodb dump make it, or a directory of
+repozo's backups. Whether a dump is compressed is seen from its content.
 
 A new FS grows in the directory FS.restoring and gets its name when it is whole, checked
 and durable, with its index. An FS that exists is appended to: the dump must begin after
 its last transaction (else the exit code is 6), and if it turns out to be damaged, what
-was appended is taken back. So whatever goes wrong, FS is as it was.
+was appended is taken back. With --replace it is not appended to but keeps its contents
+under another name, FS.old-TIME. So whatever goes wrong, FS is as it was.
+
+Of repozo's backups the newest full one and its increments are joined; with --until the
+newest that is not later, its increments up to that time, and of these no transaction that
+is later. Each file must have the length and the MD5 that repozo has listed for it. FS
+must not exist, or --replace be given. Blobs are not in such backups.
 
 Every object's data is checked against its checksum. A dump with checksums alone
 (--hash-only) can't be restored. Objects that have the data of another transaction need
@@ -44,7 +52,7 @@ out, are counted and make the exit code 8.
 
 With --json the summary is one document on standard output, also when the command fails:
 schema, input, path, dry_run, created, exit_code, error, first_tid, to_tid, to_time,
-transactions, records, bytes, left_out, blobs, blob_bytes, blobs_missing, seconds.`
+transactions, records, bytes, left_out, blobs, blob_bytes, blobs_missing, seconds, saved.`
 }
 
 // Examples are the EXAMPLES of the manual page.
@@ -60,6 +68,10 @@ Take the site back to a moment, beside what is there:
 Copy a database through a pipe:
 
 	ssh db1 zrs dump --order=disk /srv/zodb/Data.fs | zrs restore - copy.fs
+
+Restore repozo's backups of this morning, and keep what is there now:
+
+	zrs restore --replace --until 2026-11-20T08:00:00Z /backup/repozo Data.fs
 
 Is this dump whole?
 
@@ -78,7 +90,12 @@ func (c *restoreCmd) Validate() error {
 func (c *restoreCmd) Run(ctx context.Context, e *env) error {
 	sum := restoreSummary{Input: c.In, Path: c.FS, DryRun: c.DryRun}
 	start := time.Now()
-	err := e.withProgress("restoring", func(p *progress) error { return c.restore(ctx, e, &sum, p) })
+	err := e.withProgress("restoring", func(p *progress) error {
+		if fi, err := os.Stat(c.In); err == nil && fi.IsDir() {
+			return c.repozo(ctx, e, &sum, p)
+		}
+		return c.restore(ctx, e, &sum, p)
+	})
 	if err == nil && sum.BlobsMissing > 0 && !c.DryRun {
 		err = dump.ErrBlobsMissing
 	}
@@ -101,26 +118,27 @@ func (c *restoreCmd) restore(ctx context.Context, e *env, sum *restoreSummary, p
 	p.setTotal(in.size)
 	r := &dump.Restorer{Until: fs.MaxTID, Missing: missingBlob(e.log)}
 	defer p.follow(func() (bytes, txns int64) { return in.read.Load(), r.Stats.Transactions.Load() })()
-	if c.Until != nil {
-		if r.Until, err = c.until(); err != nil {
-			return err
-		}
+	if r.Until, err = c.until(); err != nil {
+		return err
 	}
 	if c.BlobsFrom != "" {
 		if r.Blobs, err = fs.OpenBlobDir(c.BlobsFrom); err != nil {
 			return err
 		}
 	}
-	if r.After, sum.Created, err = lastOf(ctx, c.FS); err != nil {
+	if err = c.judgeTarget(ctx, sum); err != nil {
 		return err
+	}
+	if !c.Replace {
+		r.After = sum.before
 	}
 	defer func() { sum.count(r) }()
 	d := dump.NewDecoder(in)
 	switch {
 	case c.DryRun:
 		err = r.Restore(ctx, d)
-	case sum.Created:
-		err = c.create(ctx, e, r, d)
+	case sum.Created, c.Replace:
+		err = c.create(ctx, e, sum, r, d)
 	default:
 		err = c.extend(ctx, e, r, d)
 	}
@@ -136,7 +154,7 @@ func (c *restoreCmd) restore(ctx context.Context, e *env, sum *restoreSummary, p
 // until returns the TID to stop at.
 func (c *restoreCmd) until() (fs.TID, error) {
 	switch {
-	case c.Until.head && c.Until.back == 0:
+	case c.Until == nil, c.Until.head && c.Until.back == 0:
 		return fs.MaxTID, nil
 	case c.Until.head:
 		return 0, fmt.Errorf("--until: %s: where that is can't be told before the end, give a transaction id or a time", c.Until)
@@ -144,22 +162,24 @@ func (c *restoreCmd) until() (fs.TID, error) {
 	return c.Until.TID(), nil
 }
 
-// lastOf returns the last transaction of a data file, or that there is no file.
-func lastOf(ctx context.Context, path string) (tid fs.TID, missing bool, err error) {
-	f, err := fs.OpenFile(path)
+// judgeTarget finds out whether the data file exists, and where it ends.
+func (c *restoreCmd) judgeTarget(ctx context.Context, sum *restoreSummary) error {
+	f, err := fs.OpenFile(c.FS)
 	if errors.Is(err, iofs.ErrNotExist) {
-		_, _, err := fs.EmptyLog(path)
-		return 0, true, err
+		sum.Created = true
+		_, _, err := fs.EmptyLog(c.FS)
+		return err
 	}
 	if err != nil {
-		return 0, false, err
+		return err
 	}
 	defer f.Close()
 	end, tail, err := f.End(ctx)
-	if err == nil && errors.Is(tail, fs.ErrDamaged) {
+	if err == nil && errors.Is(tail, fs.ErrDamaged) && !c.Replace {
 		err = tail
 	}
-	return end.TID, false, err
+	sum.before = end.TID
+	return err
 }
 
 // extend appends to the data file, all or nothing.
@@ -182,8 +202,8 @@ func (c *restoreCmd) extend(ctx context.Context, e *env, r *dump.Restorer, d *du
 }
 
 // create makes a new data file.
-func (c *restoreCmd) create(ctx context.Context, e *env, r *dump.Restorer, d *dump.Decoder) (err error) {
-	n, err := newDataFile(c.FS)
+func (c *restoreCmd) create(ctx context.Context, e *env, sum *restoreSummary, r *dump.Restorer, d *dump.Decoder) (err error) {
+	n, err := newDataFile(c.FS, !sum.Created)
 	if err != nil {
 		return err
 	}
@@ -199,10 +219,31 @@ func (c *restoreCmd) create(ctx context.Context, e *env, r *dump.Restorer, d *du
 	if err := w.Close(); err != nil {
 		return err
 	}
-	if err := dump.Check(ctx, n.path, r.Stats.Transactions.Load(), r.Stats.Records.Load()); err != nil {
+	if err := checkWritten(ctx, n.path, r); err != nil {
 		return err
 	}
-	return n.publish()
+	sum.Saved, err = n.publish()
+	return err
+}
+
+// checkWritten reads what was restored, as it is in the file.
+func checkWritten(ctx context.Context, path string, r *dump.Restorer) error {
+	f, err := fs.OpenFile(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	facts, err := dump.Check(ctx, f, fs.MaxTID)
+	if err != nil {
+		return err
+	}
+	txns, records := r.Stats.Transactions.Load(), r.Stats.Records.Load()
+	if facts.Transactions != txns || facts.Records != records {
+		return fmt.Errorf("%s: %s with %s were written, but %s with %s are there", path,
+			count(txns, "transaction"), count(records, "record"),
+			count(facts.Transactions, "transaction"), count(facts.Records, "record"))
+	}
+	return nil
 }
 
 // adviseRestore adds what to do when a dump can't be restored.
@@ -229,6 +270,8 @@ type restoreSummary struct {
 	ExitCode int    `json:"exit_code"` // the summary is printed on failure too
 	Error    string `json:"error,omitempty"`
 
+	Saved    string `json:"saved,omitempty"` // what was replaced
+
 	FirstTID     fs.TID     `json:"first_tid"` // 0 if there was none
 	ToTID        fs.TID     `json:"to_tid"`
 	ToTime       *time.Time `json:"to_time"`
@@ -240,6 +283,8 @@ type restoreSummary struct {
 	BlobBytes    int64      `json:"blob_bytes"`
 	BlobsMissing int64      `json:"blobs_missing"`
 	Seconds      float64    `json:"seconds"`
+
+	before fs.TID // the last transaction of path before
 }
 
 // count takes over what was counted.
@@ -272,11 +317,13 @@ func (s *restoreSummary) writeText(w io.Writer) error {
 		what += fmt.Sprintf(" (%s)", formatBytes(s.BlobBytes))
 	}
 	verb := "appended"
-	if s.Created {
-		verb = "created"
-	}
-	if s.DryRun {
+	switch {
+	case s.DryRun:
 		verb = "checked"
+	case s.Created:
+		verb = "created"
+	case s.Saved != "":
+		verb = "replaced"
 	}
 	fmt.Fprintf(&b, "%-8s %s in %s\n", verb, what, formatSeconds(s.Seconds))
 	if s.LeftOut > 0 {
@@ -287,6 +334,9 @@ func (s *restoreSummary) writeText(w io.Writer) error {
 	}
 	if s.ToTID != 0 {
 		fmt.Fprintf(&b, "from     %s\nto       %s\n", describeTID(s.FirstTID), describeTID(s.ToTID))
+	}
+	if s.Saved != "" {
+		fmt.Fprintf(&b, "saved    %s, what was there before\n", s.Saved)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

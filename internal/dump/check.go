@@ -3,63 +3,72 @@ package dump
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"zrs/internal/fs"
 )
 
-// Check reads a data file that was just written, and returns an error unless it
-// is whole, with ascending TIDs, and has so many transactions and records.
-func Check(ctx context.Context, path string, txns, records int64) error {
-	f, err := fs.OpenFile(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var gotTxns, gotRecords int64
-	_, flaw, err := fs.Pass(ctx, f, fs.Place{Offset: fs.FirstOffset}, countSpan, func(_ *fs.Span, c spanCount) error {
-		gotTxns += c.txns
-		gotRecords += c.records
-		return c.err
+// Facts are what a data file has up to a transaction.
+type Facts struct {
+	First, Last           fs.TID // 0 if it has no transaction
+	Transactions, Records int64
+	End                   int64 // offset after the last one
+}
+
+// Check reads a data file that was just written, and returns an error unless all
+// of it is whole and its TIDs ascend. It tells what it has up to the TID until.
+func Check(ctx context.Context, f *fs.File, until fs.TID) (Facts, error) {
+	facts := Facts{End: fs.FirstOffset}
+	start := fs.Place{Offset: fs.FirstOffset}
+	_, flaw, err := fs.Pass(ctx, f, start, func(s *fs.Span) spanFacts { return checkSpan(s, until) }, func(_ *fs.Span, s spanFacts) error {
+		if facts.First == 0 {
+			facts.First = s.First
+		}
+		if s.Transactions > 0 {
+			facts.Last, facts.End = s.Last, s.End
+		}
+		facts.Transactions += s.Transactions
+		facts.Records += s.Records
+		return s.err
 	})
-	if err = errors.Join(err, flaw); err != nil {
-		return err
-	}
-	if gotTxns != txns || gotRecords != records {
-		return fmt.Errorf("%s: %d transactions with %d records were written, but it has %d with %d: %w",
-			path, txns, records, gotTxns, gotRecords, fs.ErrDamaged)
-	}
-	return nil
+	return facts, errors.Join(err, flaw)
 }
 
-// A spanCount is what is in a span.
-type spanCount struct {
-	txns, records int64
-	err           error
+// spanFacts are those of a span.
+type spanFacts struct {
+	Facts
+	err error
 }
 
-func countSpan(s *fs.Span) (c spanCount) {
+func checkSpan(s *fs.Span, until fs.TID) (facts spanFacts) {
 	r := s.Reader(s.Offset)
 	last := s.Before
 	for {
 		txn, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return c
+			return facts
 		}
 		if err == nil && txn.TID <= last {
 			err = &fs.RecordError{Offset: txn.Offset, TID: txn.TID, Kind: fs.KindTID}
 		}
+		records := int64(0)
 		for err == nil {
 			if _, err = r.NextRecord(); err == nil {
-				c.records++
+				records++
 			}
 		}
 		if !errors.Is(err, io.EOF) {
-			c.err = err
-			return c
+			facts.err = err
+			return facts
 		}
-		last = txn.TID
-		c.txns++
+		if last = txn.TID; last > until {
+			continue
+		}
+		if facts.First == 0 {
+			facts.First = last
+		}
+		facts.Last, facts.End = last, txn.End()
+		facts.Transactions++
+		facts.Records += records
 	}
 }

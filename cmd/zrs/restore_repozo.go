@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"zrs/internal/dump"
+	"zrs/internal/fs"
+)
+
+// repozo restores from a directory of repozo's backups.
+func (c *restoreCmd) repozo(ctx context.Context, e *env, sum *restoreSummary, p *progress) error {
+	if c.BlobDir != "" {
+		return errors.New("--blob-dir and --blobs-from are for dumps: repozo's backups have no blobs, copy them with rsync")
+	}
+	until, err := c.until()
+	if err != nil {
+		return err
+	}
+	var at time.Time
+	if until < fs.MaxTID {
+		at = until.Time()
+	}
+	backups, err := dump.FindRepozo(c.In, at)
+	if err != nil {
+		return err
+	}
+	if !at.IsZero() && backups.Time.Before(at) {
+		e.log.Warn("the last backup that can be used was made earlier than was asked for", "path", c.In, "time", backups.Time)
+	}
+	if err := c.judgeTarget(ctx, sum); err != nil {
+		return err
+	}
+	if !sum.Created && !c.Replace {
+		return &guardError{errors.New(c.FS + " exists; --replace keeps it under another name")}
+	}
+	p.setTotal(max(1, backups.Size()))
+	n, err := newDataFile(c.FS, !sum.Created)
+	if err != nil {
+		return err
+	}
+	defer n.discard()
+	if err := joinTo(ctx, backups, n.path, p); err != nil {
+		return err
+	}
+	if err := c.cut(ctx, sum, n.path, until); err != nil || c.DryRun {
+		return err
+	}
+	w, err := fs.OpenWriter(ctx, n.path, fs.WriterOptions{Logger: e.log}) // makes the index
+	if err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	sum.Saved, err = n.publish()
+	return err
+}
+
+// joinTo writes what the backups hold to the file path, durably.
+func joinTo(ctx context.Context, backups *dump.Repozo, path string, p *progress) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	err = backups.Join(ctx, f, &p.bytes)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// cut checks the data file path, cuts off what is later than until, and tells in
+// sum what it has then.
+func (c *restoreCmd) cut(ctx context.Context, sum *restoreSummary, path string, until fs.TID) error {
+	f, err := fs.OpenFile(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	facts, err := dump.Check(ctx, f, until)
+	if err != nil {
+		return err
+	}
+	sum.FirstTID, sum.ToTID = facts.First, facts.Last
+	sum.Transactions, sum.Records, sum.Bytes = facts.Transactions, facts.Records, facts.End
+	if facts.End == f.Size() {
+		return nil
+	}
+	return os.Truncate(path, facts.End)
+}

@@ -142,7 +142,7 @@ func (c *restoreCmd) restore(ctx context.Context, e *env, sum *restoreSummary, p
 	default:
 		err = c.extend(ctx, e, r, d)
 	}
-	if at, ok := errors.AsType[*dump.DumpError](err); ok && errors.Is(err, fs.ErrTIDOrder) {
+	if at, ok := errors.AsType[*dump.Error](err); ok && errors.Is(err, fs.ErrTIDOrder) {
 		return &guardError{fmt.Errorf("%s ends with %s, but %s begins with %s: nothing was changed",
 			c.FS, describeTID(r.After), c.In, describeTID(at.TID))}
 	} else if ok {
@@ -270,7 +270,7 @@ type restoreSummary struct {
 	ExitCode int    `json:"exit_code"` // the summary is printed on failure too
 	Error    string `json:"error,omitempty"`
 
-	Saved    string `json:"saved,omitempty"` // what was replaced
+	Saved string `json:"saved,omitempty"` // what was replaced
 
 	FirstTID     fs.TID     `json:"first_tid"` // 0 if there was none
 	ToTID        fs.TID     `json:"to_tid"`

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"time"
 
@@ -37,6 +38,10 @@ func (c *restoreCmd) repozo(ctx context.Context, e *env, sum *restoreSummary, p 
 		return &guardError{errors.New(c.FS + " exists; --replace keeps it under another name")}
 	}
 	p.setTotal(max(1, backups.Size()))
+	if c.DryRun {
+		sum.Bytes = backups.Size()
+		return backups.Join(ctx, io.Discard, &p.bytes)
+	}
 	n, err := newDataFile(c.FS, !sum.Created)
 	if err != nil {
 		return err
@@ -45,7 +50,7 @@ func (c *restoreCmd) repozo(ctx context.Context, e *env, sum *restoreSummary, p 
 	if err := joinTo(ctx, backups, n.path, p); err != nil {
 		return err
 	}
-	if err := c.cut(ctx, sum, n.path, until); err != nil || c.DryRun {
+	if err := c.cut(ctx, sum, n.path, until); err != nil {
 		return err
 	}
 	w, err := fs.OpenWriter(ctx, n.path, fs.WriterOptions{Logger: e.log}) // makes the index

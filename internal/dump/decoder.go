@@ -33,15 +33,15 @@ var (
 	ErrCutShort = errors.New("the dump ends inside a transaction")
 )
 
-// A DumpError says where in a dump something is wrong.
-type DumpError struct {
+// A Error says where in a dump something is wrong.
+type Error struct {
 	Line int64  // counted from 1, with the lines in data; 0 if unknown
 	TID  fs.TID // transaction concerned, 0 if unknown
 	Err  error
 }
 
 // Error tells line, transaction and what is wrong, outside in.
-func (e *DumpError) Error() string {
+func (e *Error) Error() string {
 	s := ""
 	if e.Line > 0 {
 		s = fmt.Sprintf("line %d: ", e.Line)
@@ -53,7 +53,7 @@ func (e *DumpError) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *DumpError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 // An ObjectKind tells what a dump says of an object.
 type ObjectKind int
@@ -80,7 +80,7 @@ type Object struct {
 const maxLine = 4*fs.MaxMetadata + 64
 
 // A Decoder reads transactions in the format of zodbtools. It holds a line, or
-// the data of one object. The data is checked. Errors are [DumpError]s, and stay.
+// the data of one object. The data is checked. Errors are [Error]s, and stay.
 // A Decoder is not safe for concurrent use.
 type Decoder struct {
 	r    *bufio.Reader
@@ -324,7 +324,7 @@ func (d *Decoder) cutShort(err error) error {
 
 func (d *Decoder) fail(err error) error {
 	d.open = false
-	d.err = &DumpError{Line: d.line, TID: d.txn.TID, Err: err}
+	d.err = &Error{Line: d.line, TID: d.txn.TID, Err: err}
 	return d.err
 }
 

@@ -14,14 +14,11 @@ import (
 func (d *Dumper) Tail(ctx context.Context, w io.Writer, f *fs.File, end int64, from fs.TID, n int) error {
 	o := &output{w: w}
 	for txn, err := range f.Backward(end) {
-		switch {
-		case err == nil:
-			err = context.Cause(ctx)
-		default:
+		if err != nil {
 			return errors.Join(o.flush(), err)
 		}
-		if err != nil {
-			return err
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if txn.TID < from {
 			break

@@ -36,14 +36,14 @@ func AppendQuoted(b, s []byte) []byte {
 			break
 		}
 		n = 1
-		switch c := s[0]; {
-		case c == '\\', c == '"':
+		switch c := s[0]; c {
+		case '\\', '"':
 			b = append(b, '\\', c)
-		case c == '\t':
+		case '\t':
 			b = append(b, `\t`...)
-		case c == '\n':
+		case '\n':
 			b = append(b, `\n`...)
-		case c == '\r':
+		case '\r':
 			b = append(b, `\r`...)
 		default:
 			var r rune

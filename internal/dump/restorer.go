@@ -63,7 +63,7 @@ func (r *Restorer) Restore(ctx context.Context, d *Decoder) error {
 		case txn.TID > r.Until:
 			return nil
 		case r.last == 0 && txn.TID <= r.After:
-			return &DumpError{Line: d.line, TID: txn.TID, Err: fs.ErrTIDOrder}
+			return &Error{Line: d.line, TID: txn.TID, Err: fs.ErrTIDOrder}
 		case txn.TID <= r.last:
 			return d.fail(fmt.Errorf("%w: it is not above %s, the one before", ErrSyntax, r.last))
 		case txn.Status == fs.StatusUndone:

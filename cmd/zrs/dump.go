@@ -29,7 +29,7 @@ type dumpCmd struct {
 	Output   string    `short:"o" placeholder:"FILE" help:"Write to this file, which appears when it is whole."`
 	Compress bool      `help:"Compress with zstd, as is done for an output FILE that ends in .zst."`
 	FS       string    `arg:"" name:"FS" help:"Data file to read."`
-	Range    *tidRange `arg:"" optional:"" name:"RANGE" help:"Transactions to write: FROM..TO, both included, each optional."`
+	Range    *tidRange `arg:"" optional:"" name:"RANGE" help:"Write only these transactions, of which the first, the last or both are named, with two dots between."`
 }
 
 // Help is the DESCRIPTION of zrs-dump(1).
@@ -64,7 +64,7 @@ func (*dumpCmd) Examples() string {
 
 Has one host what another has?
 
-	zrs dump Data.fs --hash-only | sha256sum
+	zrs dump Data.fs --hash-only -o db1.hashes
 
 Who changed an object, and when:
 

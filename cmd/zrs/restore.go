@@ -16,7 +16,7 @@ import (
 
 // A restoreCmd is zrs restore.
 type restoreCmd struct {
-	BlobDir   string `placeholder:"DIR" help:"Directory of the blobs that belong to FS, where they are restored to; needs --blobs-from."`
+	BlobDir   string `placeholder:"DIR" help:"Directory of the blobs that belong to FS, where they are restored to."`
 	BlobsFrom string `placeholder:"DIR" help:"Take the blobs from this blob directory, such as dump --blobs-to makes; needs --blob-dir."`
 	Until     *when  `placeholder:"WHEN" help:"Stop after the last transaction that is not later than this transaction id or time."`
 	Replace   bool   `help:"Put what is restored in the place of an FS that exists, which is kept as FS.old-TIME."`
@@ -80,8 +80,8 @@ Is this dump whole?
 
 // Validate is kong's hook after parsing.
 func (c *restoreCmd) Validate() error {
-	if (c.BlobDir == "") != (c.BlobsFrom == "") {
-		return errors.New("--blob-dir and --blobs-from belong together: to and from where")
+	if c.BlobsFrom != "" && c.BlobDir == "" {
+		return errors.New("--blobs-from needs --blob-dir, for the blobs to go to")
 	}
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 
 // repozo restores from a directory of repozo's backups.
 func (c *restoreCmd) repozo(ctx context.Context, e *env, sum *restoreSummary, p *progress) error {
-	if c.BlobDir != "" {
-		return errors.New("--blob-dir and --blobs-from are for dumps: repozo's backups have no blobs, copy them with rsync")
+	if c.BlobsFrom != "" {
+		return errors.New("--blobs-from is for dumps: repozo's backups have no blobs, copy them with rsync")
 	}
 	until, err := c.until()
 	if err != nil {

@@ -80,10 +80,10 @@ func (f *jsonFormat) head(o *output, x *txn) {
 func (f *jsonFormat) record(o *output, x *txn, i int) error {
 	r := &x.records[i]
 	out := jsonRecord{OID: r.OID, Deleted: r.gone(), Size: r.size()}
-	if r.found.BackTID != 0 {
-		out.From = &r.found.BackTID
-	}
 	if !out.Deleted {
+		if r.found.BackTID != 0 {
+			out.From = &r.found.BackTID
+		}
 		if err := f.describe(&out, x, r); err != nil {
 			return err
 		}

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -20,8 +20,8 @@ type dumpCmd struct {
 	Order    string    `enum:"canonical,disk" default:"canonical" placeholder:"ORDER" help:"Write a transaction's records in canonical order (by object id, as zodbtools) or in that of the file (disk), which restores it byte for byte."`
 	Data     bool      `help:"With json, add the data of records in base64."`
 	Records  bool      `help:"With json, write an object for each record instead of each transaction."`
-	OID      []oid     `name:"oid" placeholder:"OID" help:"Write the records of this object only, and the transactions that have any; may be given several times."`
-	User     string    `placeholder:"NAME" help:"Write the transactions of this user only: the whole text, or its last word, as in /acl_users admin."`
+	OID      []fs.OID  `name:"oid" placeholder:"OID" help:"Write the records of this object only, and the transactions that have any; may be given several times."`
+	User     []string  `placeholder:"NAME" help:"Write the transactions of this user only; the name alone is enough where Zope has put a path before it."`
 	Since    *when     `placeholder:"WHEN" help:"Begin with the first transaction that is not earlier than this transaction id or time."`
 	Follow   bool      `help:"Go on with what is committed from now on, over packs, until stopped."`
 	BlobDir  string    `placeholder:"DIR" help:"Directory of the blobs that belong to FS."`
@@ -29,7 +29,7 @@ type dumpCmd struct {
 	Output   string    `short:"o" placeholder:"FILE" help:"Write to this file, which appears when it is whole."`
 	Compress bool      `help:"Compress with zstd, as is done for an output FILE that ends in .zst."`
 	FS       string    `arg:"" name:"FS" help:"Data file to read."`
-	Range    *tidRange `arg:"" optional:"" name:"RANGE" help:"Write only these transactions, of which the first, the last or both are named, with two dots between."`
+	Range    *tidRange `arg:"" optional:"" name:"RANGE" help:"Part of the history, see zrs help ranges, or one transaction."`
 }
 
 // Help is the DESCRIPTION of zrs-dump(1).
@@ -39,13 +39,17 @@ It takes no lock and changes nothing; FS may be in use.
 
 zodbdump is the format of zodbtools: byte for byte what its zodb dump writes, for zodb
 restore and zrs restore. With --order=disk restoring it gives the same file byte for byte,
-unless FS was packed. json is for other programs: an object a line with schema, tid, time,
-status, user, description, extension, offset, size and records, each of these with oid,
-size, class, from (the transaction whose data it has), deleted, blob, and on request data
-or sha1. With --records each record is a line with schema, tid and time of its own.
-Extensions and class names are decoded without running anything; of an extension that
-can't be, extension_base64 has the bytes and extension_error the reason. fstail writes the
-newest transaction first, and without a RANGE only ten.
+unless FS was packed. fsdump and fstail write what ZODB's tools of these names do; fstail
+begins with the newest transaction, and without a RANGE ends with the tenth.
+
+json is for other programs: an object a line with schema, tid, time, status (complete,
+packed or undone), user, description, extension, offset, bytes and records, each of these
+with oid, class, bytes, data_tid (the transaction whose data it has), blob, and on request
+data or sha1; an object that is gone has deleted, and null for class and bytes. With
+--records each record is a line with schema, tid and time of its own. Texts that are not
+UTF-8 have their exact bytes in user_base64 and description_base64 too. Extensions and
+class names are decoded without running anything; of an extension that can't be,
+extension_base64 has the bytes and extension_error the reason.
 
 With --follow it is a change feed: what is committed is written as soon as it is durable.
 To resume, begin with the last transaction that was seen: it comes again.
@@ -142,22 +146,18 @@ func (c *dumpCmd) dumper(e *env) (*dump.Dumper, error) {
 	case d.Format == dump.Fsdump:
 		d.Disk = true // as the tool does
 	}
-	if c.User != "" {
-		d.Txn = func(t *fs.Txn) bool { return isUser(t.User, c.User) }
+	if len(c.User) > 0 {
+		d.Txn = func(t *fs.Txn) bool {
+			return slices.ContainsFunc(c.User, func(name string) bool { return isUser(t.User, name) })
+		}
 	}
 	if len(c.OID) > 0 {
 		d.OIDs = map[fs.OID]bool{}
 		for _, id := range c.OID {
-			d.OIDs[fs.OID(id)] = true
+			d.OIDs[id] = true
 		}
 	}
 	return d, nil
-}
-
-// isUser reports whether a transaction's user is name. Zope puts the path of the
-// user folder before it.
-func isUser(user []byte, name string) bool {
-	return string(user) == name || string(user[bytes.LastIndexByte(user, ' ')+1:]) == name
 }
 
 // blobs makes d copy blobs, if that is wanted.
@@ -300,18 +300,4 @@ func (c *dumpCmd) follow(ctx context.Context, e *env, d *dump.Dumper, out *outFi
 	}
 	defer cursor.Close()
 	return d.Follow(ctx, out, log, cursor, from, to, out.Flush)
-}
-
-// An oid is an object id as an operator writes it: what names a transaction may
-// also name an object.
-type oid fs.OID
-
-// UnmarshalText reads 16 hex digits, or 0x and fewer.
-func (o *oid) UnmarshalText(text []byte) error {
-	id, err := fs.ParseTID(string(text))
-	if err != nil {
-		return fmt.Errorf("%q is not an object id: want 16 hex digits, or 0x and fewer", text)
-	}
-	*o = oid(id)
-	return nil
 }

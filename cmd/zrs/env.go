@@ -185,14 +185,34 @@ type console struct {
 
 // Write writes whole lines. A bar that stands in their place is wiped, and
 // appears again below them at its next turn.
-func (c *console) Write(p []byte) (int, error) {
+func (c *console) Write(p []byte) (int, error) { return c.writeTo(c.w, p) }
+
+func (c *console) writeTo(w io.Writer, p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.bar != nil {
 		_ = c.bar.Clear()
 	}
-	return c.w.Write(p)
+	return w.Write(p)
 }
+
+// lines returns where an answer goes that comes line by line while progress is
+// shown: to stdout, or nowhere with --quiet.
+func (e *env) lines() io.Writer {
+	switch {
+	case e.quiet:
+		return io.Discard
+	case isTerminal(e.stdout):
+		return besideBar{e}
+	default:
+		return e.stdout
+	}
+}
+
+// besideBar is a stdout that is on the same terminal as the bar.
+type besideBar struct{ e *env }
+
+func (b besideBar) Write(p []byte) (int, error) { return b.e.stderr.writeTo(b.e.stdout, p) }
 
 // timeLayout is how times are printed for people, always in UTC.
 const timeLayout = "2006-01-02 15:04:05Z"

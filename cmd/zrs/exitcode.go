@@ -67,6 +67,7 @@ var exitCauses = []struct {
 	{fs.ErrWouldCreate, exitGuard},
 	{fs.ErrLocked, exitLocked},
 	{repl.ErrAhead, exitNegative},
+	{errNoTxn, exitNegative},
 	{repl.ErrIncomplete, exitIncomplete},
 	{dump.ErrBlobsMissing, exitIncomplete},
 	{repl.ErrUnreachable, exitTemporary},
@@ -120,6 +121,14 @@ type adviceError struct {
 
 // advise adds to err what to do next, for the lines after the message.
 func advise(err error, next ...string) error { return &adviceError{err, next} }
+
+// adviseDamage adds what to do when a data file is damaged.
+func adviseDamage(err error, path string) error {
+	if errors.Is(err, fs.ErrDamaged) {
+		return advise(err, "zrs verify "+path+" lists all that is wrong;", "zrs log --reverse "+path+" shows what comes behind, as far as it can be read")
+	}
+	return err
+}
 
 func (e *adviceError) Error() string { return e.err.Error() }
 func (e *adviceError) Unwrap() error { return e.err }

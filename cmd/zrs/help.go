@@ -13,15 +13,15 @@ import (
 
 // A helpCmd is zrs help.
 type helpCmd struct {
-	Topic string `arg:"" optional:"" name:"TOPIC" help:"A command, or addresses, times, exit-codes or environment."`
+	Topic string `arg:"" optional:"" name:"TOPIC" help:"A command, or addresses, times, ranges, exit-codes or environment."`
 }
 
 // Help is the DESCRIPTION of zrs-help(1).
 func (*helpCmd) Help() string {
 	return `Prints the help of a command, as zrs COMMAND --help does, or explains what several
-commands have in common: the forms of addresses, the ways to name a transaction or a
-time, the exit codes, and the environment variables. Without a topic it lists the
-commands.`
+commands have in common: the forms of addresses, the ways to name a transaction, a time or
+a part of the history, the exit codes, and the environment variables. Without a topic it
+lists the commands.`
 }
 
 // Examples are the EXAMPLES of the manual page.
@@ -70,6 +70,7 @@ type topic struct {
 var topics = []topic{
 	{"addresses", "Addresses", func() string { return addressesTopic }},
 	{"times", "Transactions and times", func() string { return timesTopic }},
+	{"ranges", "Ranges", func() string { return rangesTopic }},
 	{"exit-codes", "Exit status", exitCodesTopic},
 	{"environment", "Environment", func() string { return environmentTopic }},
 }
@@ -102,6 +103,19 @@ them where a person reads. A transaction, or the last one up to a time, is named
 
 Lengths of time are numbers of seconds or have a unit: 60, 200ms, 2m30s. Sizes have the
 units of coreutils: 20M and 20MiB are 20 times 1024 times 1024 bytes, 20MB are 20 million.`
+
+const rangesTopic = `A RANGE is a part of a history. Both ends belong to it, and either may be left out:
+
+	040d2d7e00db27bb..          this transaction and all later ones
+	..-1h                       all up to an hour ago
+	-7d..-1d                    those that are at least a day old, and at most a week
+	2026-11-20T10:14:02Z..head~1
+	                            from that moment on, but for the last transaction
+	head~2                      the third last transaction alone
+
+The ends are named as zrs help times says. An id as an end need not be that of a transaction.
+A time takes in the transactions that --json prints with it, to the microsecond; alone it
+is the last transaction up to it.`
 
 const environmentTopic = `Every flag can be set by a variable: ZRS_, then its name in capitals with _ for -.
 --blob-dir is ZRS_BLOB_DIR. A flag on the command line wins. A variable that is set to

@@ -30,6 +30,8 @@ type cli struct {
 	Catchup        catchupCmd        `cmd:"" help:"Bring a data file up to its source's present end, once."`
 	Dump           dumpCmd           `cmd:"" help:"Write transactions as text."`
 	Restore        restoreCmd        `cmd:"" help:"Write the transactions of a dump into a data file."`
+	Info           infoCmd           `cmd:"" help:"Tell the facts of a data file."`
+	Log            logCmd            `cmd:"" help:"Show the history of a data file, newest last."`
 	HelpCmd        helpCmd           `cmd:"" name:"help" help:"Explain a command or a topic."`
 	GenMan         genManCmd         `cmd:"" hidden:"" help:"Write the manual pages."`
 }
@@ -61,7 +63,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var c cli
 	printed := false // --help or --version did their work
 	parser := newParser(&c, kong.Writers(stdout, stderr), kong.Exit(func(int) { printed = true }), ignoreEmptyEnvars())
-	kctx, err := parser.Parse(joinNegative(args))
+	kctx, err := parser.Parse(joinNegative(args, parser.Model))
 	switch {
 	case printed:
 		return exitOK
@@ -125,22 +127,39 @@ func ignoreEmptyEnvars() kong.Option {
 	})
 }
 
-// joinNegative writes --flag -1h as --flag=-1h: kong would take -1h for a flag,
-// but none of ours begins with a digit.
-func joinNegative(args []string) []string {
-	var out []string
+// joinNegative lets times such as -1h stand for themselves: kong would take them
+// for flags, but none of ours begins with a digit. After a flag that takes a
+// value -1h is that value; else it is an argument, and those go last, after --.
+func joinNegative(args []string, app *kong.Application) []string {
+	var out, negative []string
 	for i, arg := range args {
 		if arg == "--" {
-			return append(out, args[i:]...)
+			out = append(out, "--")
+			return append(append(out, negative...), args[i+1:]...)
 		}
 		last := len(out) - 1
-		if len(arg) > 1 && arg[0] == '-' && isDigits(arg[1:2]) && last >= 0 && strings.HasPrefix(out[last], "--") && !strings.Contains(out[last], "=") {
+		switch isTime := len(arg) > 1 && arg[0] == '-' && isDigits(arg[1:2]); {
+		case isTime && last >= 0 && takesValue(app, out[last]):
 			out[last] += "=" + arg
-			continue
+		case isTime:
+			negative = append(negative, arg)
+		default:
+			out = append(out, arg)
 		}
-		out = append(out, arg)
+	}
+	if negative != nil {
+		out = append(append(out, "--"), negative...)
 	}
 	return out
+}
+
+// takesValue reports whether arg is a flag, of any command, whose value is the
+// next argument.
+func takesValue(app *kong.Application, arg string) bool {
+	name, ok := strings.CutPrefix(arg, "--")
+	return ok && slices.ContainsFunc(append(app.Leaves(false), app.Node), func(cmd *kong.Node) bool {
+		return slices.ContainsFunc(cmd.Flags, func(f *kong.Flag) bool { return f.Name == name && !f.IsBool() })
+	})
 }
 
 // printUsageError prints what is wrong with the command line and where help is.

@@ -38,6 +38,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "await": await, "peer": peer, "flip": flip,
+			"listing": listing, "lock": lock, "sparse": sparse,
 		},
 	})
 }
@@ -143,15 +144,19 @@ func TestJoinNegative(t *testing.T) {
 		{"catchup --until -1h a b", "catchup --until=-1h a b"},
 		{"catchup --until=-1h a b", "catchup --until=-1h a b"},
 		{"catchup --dry-run -q a", "catchup --dry-run -q a"},
-		{"-1h", "-1h"},
-		{"a -1h", "a -1h"},
-		{"--until=x -1h", "--until=x -1h"},
+		{"-1h", "-- -1h"},
+		{"log a -1h..", "log a -- -1h.."},
+		{"log a -1h.. --json", "log a --json -- -1h.."},
+		{"log a --json -1h..", "log a --json -- -1h.."},
+		{"log a -1h.. -- b", "log a -- -1h.. b"},
+		{"--until=x -1h", "--until=x -- -1h"},
 		{"-- --until -1h", "-- --until -1h"},
 		{"--until -- -1h", "--until -- -1h"},
 		{"", ""},
 	}
+	app := newParser(new(cli)).Model
 	for _, tt := range tests {
-		if got := strings.Join(joinNegative(strings.Fields(tt.in)), " "); got != tt.want {
+		if got := strings.Join(joinNegative(strings.Fields(tt.in), app), " "); got != tt.want {
 			t.Errorf("joinNegative(%q) = %q, want %q", tt.in, got, tt.want)
 		}
 	}
@@ -196,7 +201,7 @@ func TestHelpTexts(t *testing.T) {
 	}
 	app := newParser(new(cli)).Model
 	check("zrs", app.Help)
-	verbs := []string{"Serve", "Keep", "Bring", "Explain", "Write"}
+	verbs := []string{"Serve", "Keep", "Bring", "Tell", "Show", "Explain", "Write"}
 	for _, cmd := range app.Leaves(false) {
 		check(cmd.Name, cmd.Help)
 		if verb, _, _ := strings.Cut(cmd.Help, " "); !slices.Contains(verbs, verb) {
@@ -245,7 +250,7 @@ func TestExamples(t *testing.T) {
 			if !code || len(args) == 0 || args[0] != "zrs" {
 				continue
 			}
-			if _, err := newParser(new(cli)).Parse(joinNegative(args[1:])); err != nil {
+			if _, err := newParser(new(cli)).Parse(joinNegative(args[1:], newParser(new(cli)).Model)); err != nil {
 				t.Errorf("%s: example %q: %v", cmd.Name, line, err)
 			}
 			found++

@@ -42,7 +42,7 @@ func TestManPages(t *testing.T) {
 // all formatters know.
 func TestManPages_structure(t *testing.T) {
 	sections := []string{
-		"NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS", "ADDRESSES", "TRANSACTIONS AND TIMES",
+		"NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS", "ADDRESSES", "TRANSACTIONS AND TIMES", "RANGES",
 		"EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES", "SEE ALSO",
 	}
 	required := []string{"NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "ENVIRONMENT", "SEE ALSO"}

@@ -37,7 +37,7 @@ func parseRange(s string, now time.Time) (tidRange, error) {
 		}
 		w, err := parseWhen(end.text, now)
 		if err != nil {
-			return tidRange{}, err
+			return tidRange{}, fmt.Errorf("range %q: %w", s, err)
 		}
 		*end.when = &w
 	}

@@ -34,16 +34,17 @@ type jsonTxn struct {
 	ExtensionBase64   []byte          `json:"extension_base64,omitempty"` // if it can't be decoded
 	ExtensionError    string          `json:"extension_error,omitempty"`
 	Offset            int64           `json:"offset"`
-	Size              int64           `json:"size"`
+	Bytes             int64           `json:"bytes"`
 }
 
-// A jsonRecord is a record.
+// A jsonRecord is a record. The class and the bytes are null if the object is
+// gone.
 type jsonRecord struct {
 	OID     fs.OID  `json:"oid"`
-	Deleted bool    `json:"deleted,omitempty"` // the object does not exist from here on
-	From    *fs.TID `json:"from,omitempty"`    // the transaction whose data it has
-	Size    int64   `json:"size"`
-	Class   string  `json:"class,omitempty"`
+	Class   *string `json:"class"`
+	Bytes   *int64  `json:"bytes"`
+	Deleted bool    `json:"deleted,omitempty"`
+	DataTID *fs.TID `json:"data_tid,omitempty"` // the transaction whose data it has
 	Blob    bool    `json:"blob,omitempty"`
 	SHA1    string  `json:"sha1,omitempty"`
 	Data    []byte  `json:"data,omitempty"`
@@ -62,8 +63,8 @@ func (f *jsonFormat) head(o *output, x *txn) {
 		return
 	}
 	t := jsonTxn{
-		Schema: jsonSchema, TID: x.TID, Time: x.TID.Time(), Status: string(rune(x.Status)),
-		Offset: x.Offset, Size: x.End() - x.Offset,
+		Schema: jsonSchema, TID: x.TID, Time: x.TID.Time(), Status: statusName(x.Status),
+		Offset: x.Offset, Bytes: x.End() - x.Offset,
 	}
 	t.User, t.UserBase64 = jsonText(x.User)
 	t.Description, t.DescriptionBase64 = jsonText(x.Description)
@@ -79,10 +80,12 @@ func (f *jsonFormat) head(o *output, x *txn) {
 
 func (f *jsonFormat) record(o *output, x *txn, i int) error {
 	r := &x.records[i]
-	out := jsonRecord{OID: r.OID, Deleted: r.gone(), Size: r.size()}
+	out := jsonRecord{OID: r.OID, Deleted: r.gone()}
 	if !out.Deleted {
+		size := r.size()
+		out.Bytes = &size
 		if r.found.BackTID != 0 {
-			out.From = &r.found.BackTID
+			out.DataTID = &r.found.BackTID
 		}
 		if err := f.describe(&out, x, r); err != nil {
 			return err
@@ -117,7 +120,8 @@ func (f *jsonFormat) describe(out *jsonRecord, x *txn, r *record) error {
 		return err
 	}
 	if module, name, ok := pickle.ClassName(data); ok {
-		out.Class = joinName(module, name)
+		class := joinName(module, name)
+		out.Class = &class
 	}
 	out.Blob = pickle.IsBlobRecord(data)
 	if f.hash {
@@ -135,6 +139,19 @@ func joinName(module, name string) string {
 		return name
 	}
 	return module + "." + name
+}
+
+// statusName returns the word for a status.
+func statusName(s fs.Status) string {
+	switch s {
+	case fs.StatusComplete:
+		return "complete"
+	case fs.StatusPacked:
+		return "packed"
+	case fs.StatusUndone:
+		return "undone"
+	}
+	return string(rune(s))
 }
 
 // jsonText returns what bytes are as text, and the bytes if that loses any.

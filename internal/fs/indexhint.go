@@ -2,6 +2,7 @@ package fs
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 )
@@ -29,9 +30,16 @@ type indexHint struct {
 // says that the indexed part does, and if every entry that is looked at leads
 // to a record of its object, inside the transaction that the record names.
 func trustIndex(path string, src io.ReaderAt, size int64) (indexHint, bool) {
+	hint, err := examineIndex(path, src, size)
+	return hint, err == nil
+}
+
+// examineIndex is trustIndex for those who want to know what is wrong. The error
+// wraps [ErrNoIndex].
+func examineIndex(path string, src io.ReaderAt, size int64) (indexHint, error) {
 	fi, err := os.Stat(path + ".index")
 	if err != nil {
-		return indexHint{}, false
+		return indexHint{}, fmt.Errorf("%w: %w", ErrNoIndex, err)
 	}
 	const entrySize = 8
 	step := max(1, int(fi.Size()/entrySize/indexSamples))
@@ -43,26 +51,33 @@ func trustIndex(path string, src io.ReaderAt, size int64) (indexHint, bool) {
 		}
 		start, ok := startBy(src, oid, off, size)
 		if !ok {
-			return errWrongEntry
+			return fmt.Errorf("%s.index: %w: it says that object %s is at %d, where it is not", path, ErrNoIndex, oid, off)
 		}
 		hint.starts = append(hint.starts, start)
 		return nil
 	})
-	if err != nil || end < leastIndexEnd || end > size {
-		return indexHint{}, false
+	if err != nil {
+		return indexHint{}, err
+	}
+	if end > size {
+		return indexHint{}, fmt.Errorf("%s.index: %w: it ends at %d, the transactions at %d", path, ErrNoIndex, end, size)
+	}
+	if end < leastIndexEnd {
+		return indexHint{}, fmt.Errorf("%s.index: %w: it ends at %d", path, ErrNoIndex, end)
 	}
 	_, h, err := txnBefore(&window{src: src, end: size}, end)
-	if err != nil || h.tid == 0 {
-		return indexHint{}, false
+	if err == nil && h.tid == 0 {
+		err = errors.New("no transaction ends there")
+	}
+	if err != nil {
+		return indexHint{}, fmt.Errorf("%s.index: %w: it ends at %d: %w", path, ErrNoIndex, end, err)
 	}
 	hint.end, hint.tid = end, h.tid
-	return hint, true
+	return hint, nil
 }
 
 // leastIndexEnd is the least end that ZODB believes in an index.
 const leastIndexEnd = 100
-
-var errWrongEntry = errors.New("index entry leads to no record of its object")
 
 // startBy returns the start of the transaction that holds the record of oid at
 // off.

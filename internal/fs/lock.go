@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	iofs "io/fs"
 	"os"
 	"strconv"
 )
@@ -60,15 +61,44 @@ func writePID(f *os.File) error {
 	return f.Truncate(int64(len(text)))
 }
 
+// LockHolder reports whether a writer holds the lock on the lock file path, and
+// the process id that the file names, 0 if it names none: on this host, unless
+// the writer is on another or in a container. To find out it asks for a shared
+// lock, which fails if there is a holder, and else is given back at once: a
+// writer that starts in that very moment finds the file locked.
+func LockHolder(path string) (pid int, held bool, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, iofs.ErrNotExist) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	defer f.Close() // gives the lock back
+	err = lockShared(f)
+	if !errors.Is(err, ErrLocked) {
+		return 0, false, err
+	}
+	return lockPID(f), true, nil
+}
+
 // lockedBy returns the error for the lock file f, held by another.
 func lockedBy(f *os.File) error {
+	if pid := lockPID(f); pid != 0 {
+		return fmt.Errorf("%s: %w: process %d", f.Name(), ErrLocked, pid)
+	}
+	return fmt.Errorf("%s: %w", f.Name(), ErrLocked)
+}
+
+// lockPID returns the process id in the lock file f, 0 if there is none.
+func lockPID(f *os.File) int {
 	// The holder may be between locking and writing, and a zc.lockfile with a
 	// template of its own writes more after the number, or something else.
 	text, err := io.ReadAll(io.NewSectionReader(f, 0, 64))
 	if fields := bytes.Fields(text); err == nil && len(fields) > 0 {
-		if pid, err := strconv.ParseUint(string(fields[0]), 10, 32); err == nil {
-			return fmt.Errorf("%s: %w: process %d", f.Name(), ErrLocked, pid)
+		if pid, err := strconv.ParseInt(string(fields[0]), 10, 32); err == nil && pid > 0 {
+			return int(pid)
 		}
 	}
-	return fmt.Errorf("%s: %w", f.Name(), ErrLocked)
+	return 0
 }

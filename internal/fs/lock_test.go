@@ -46,6 +46,36 @@ func TestLockFile_Creates(t *testing.T) {
 	checkFile(t, path, fmt.Sprintf(" %d\n", os.Getpid()))
 }
 
+func TestLockHolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "Data.fs.lock")
+	check := func(what string, wantPID int, wantHeld bool) {
+		t.Helper()
+		if pid, held, err := LockHolder(path); pid != wantPID || held != wantHeld || err != nil {
+			t.Errorf("%s: LockHolder() = %d, %v, %v, want %d, %v", what, pid, held, err, wantPID, wantHeld)
+		}
+	}
+	check("no file", 0, false)
+	lock, err := LockFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("locked", os.Getpid(), true)
+	checkFile(t, path, fmt.Sprintf(" %d\n", os.Getpid()))
+	if err := os.WriteFile(path, []byte("someone"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	check("locked, no number", 0, true)
+	unlock(t, lock)
+	check("unlocked", 0, false)
+	if lock, err = LockFile(path); err != nil {
+		t.Errorf("LockFile() after LockHolder(): %v", err)
+	}
+	unlock(t, lock)
+	if _, _, err := LockHolder(filepath.Join(path, "x")); err == nil {
+		t.Error("LockHolder() below a file succeeds")
+	}
+}
+
 func TestLockFile_Fails(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := LockFile(filepath.Join(dir, "missing", "Data.fs.lock")); !errors.Is(err, iofs.ErrNotExist) || errors.Is(err, ErrLocked) {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"strings"
 	"time"
@@ -50,23 +51,28 @@ func (t *TID) UnmarshalText(text []byte) error {
 // (ZODB's log messages and blob file names), or as the 12 base64 characters of
 // Zope's Undo page. Any other text gives an error that wraps [ErrBadTID].
 func ParseTID(s string) (TID, error) {
+	if id, err := parseHex(s); err == nil {
+		return TID(id), nil
+	}
+	if b, err := base64.StdEncoding.DecodeString(s); err == nil && len(b) == 8 && len(s) == 12 {
+		return TIDFromBytes(b), nil
+	}
+	return 0, fmt.Errorf("%q: %w: want 16 hex digits", s, ErrBadTID)
+}
+
+// parseHex reads 16 hex digits, or 0x and up to 16.
+func parseHex(s string) (uint64, error) {
 	if digits, ok := strings.CutPrefix(strings.ToLower(s), "0x"); ok && len(digits) > 0 && len(digits) <= 16 {
 		s = strings.Repeat("0", 16-len(digits)) + digits
 	}
-	var b []byte
-	var err error
-	switch len(s) {
-	case 16:
-		b, err = hex.DecodeString(s)
-	case 12:
-		b, err = base64.StdEncoding.DecodeString(s)
-	default:
-		return 0, fmt.Errorf("%q: %w: want 16 hex digits", s, ErrBadTID)
+	b, err := hex.DecodeString(s)
+	if err == nil && len(b) != 8 {
+		err = hex.ErrLength
 	}
-	if err != nil || len(b) != 8 {
-		return 0, fmt.Errorf("%q: %w: want 16 hex digits", s, ErrBadTID)
+	if err != nil {
+		return 0, err
 	}
-	return TIDFromBytes(b), nil
+	return binary.BigEndian.Uint64(b), nil
 }
 
 const (
@@ -77,12 +83,16 @@ const (
 	firstYear       = 1900
 )
 
-// TIDFromTime returns the TID of the instant t: the greatest that is not later.
+// TIDFromTime returns the TID of the instant t: the greatest that is not later,
+// or zero if t is before them all.
 func TIDFromTime(t time.Time) TID {
 	t = t.UTC()
 	high := (((t.Year()-firstYear)*12+int(t.Month())-1)*31+t.Day()-1)*minutesPerDay + t.Hour()*60 + t.Minute()
-	if high < 0 {
+	switch {
+	case high < 0:
 		return 0
+	case high > math.MaxUint32:
+		return math.MaxUint64
 	}
 	ns := uint64(t.Second())*1_000_000_000 + uint64(t.Nanosecond())
 	hi, lo := bits.Mul64(ns, 1<<32)
@@ -125,6 +135,22 @@ type OID uint64
 
 // OIDFromBytes returns the OID in the first 8 bytes of b, which must have them.
 func OIDFromBytes(b []byte) OID { return OID(binary.BigEndian.Uint64(b)) }
+
+// ParseOID reads an OID written as 16 hex digits, or as 0x and up to 16 hex
+// digits, as ZODB's messages and blob directories have it.
+func ParseOID(s string) (OID, error) {
+	id, err := parseHex(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q: not an object id: want 16 hex digits, or 0x and fewer", s)
+	}
+	return OID(id), nil
+}
+
+// UnmarshalText accepts what [ParseOID] accepts.
+func (o *OID) UnmarshalText(text []byte) (err error) {
+	*o, err = ParseOID(string(text))
+	return err
+}
 
 // AppendTo appends the 8 bytes of o to b.
 func (o OID) AppendTo(b []byte) []byte { return binary.BigEndian.AppendUint64(b, uint64(o)) }

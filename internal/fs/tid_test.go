@@ -66,6 +66,9 @@ func TestTIDFromTime_Bounds(t *testing.T) {
 	if got := TIDFromTime(time.Date(1899, 12, 31, 23, 59, 59, 0, time.UTC)); got != 0 {
 		t.Errorf("TIDFromTime() of 1899 = %v, want 0", got)
 	}
+	if got := TIDFromTime(time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)); got <= MaxTID {
+		t.Errorf("TIDFromTime() of 9999 = %v, want more than %v", got, MaxTID)
+	}
 	east := time.FixedZone("east", 2*60*60)
 	if got, want := TIDFromTime(time.Date(1970, 1, 1, 2, 0, 0, 0, east)), TID(0x023c2b0000000000); got != want {
 		t.Errorf("TIDFromTime() of another zone = %v, want %v", got, want)

@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// classInput is how much of a record is looked at for its class. Names
+	// MaxClassInput is how much of a record is looked at for its class. Names
 	// are short; what __new__ is given may be long, but is of no interest.
-	classInput = 64 << 10
+	MaxClassInput = 64 << 10
 
 	// classValues bounds the memory for a first pickle that has to be decoded.
 	classValues = 1 << 12
@@ -31,11 +31,10 @@ const (
 // "class " and the 16 hex digits of its OID. A class that is the argument of
 // one of copyreg's functions is taken from there.
 //
-// Only the beginning of the record is looked at, so data may be cut off after
-// it. Names are text but otherwise as they stand in the record, which anybody
+// Only the first [MaxClassInput] bytes are looked at; data may be cut off there. Names are text but otherwise as they stand in the record, which anybody
 // may have written: quote them for a terminal. ok is false if there are none.
 func ClassName(data []byte) (module, name string, ok bool) {
-	data = data[:min(len(data), classInput)]
+	data = data[:min(len(data), MaxClassInput)]
 	if full, ok := leadingGlobal(data); ok && !isCopyreg(full) {
 		return splitName(full)
 	}

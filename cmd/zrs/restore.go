@@ -37,10 +37,11 @@ its last transaction (else the exit code is 6), and if it turns out to be damage
 was appended is taken back. With --replace it is not appended to but keeps its contents
 under another name, FS.old-TIME. So whatever goes wrong, FS is as it was.
 
-Of repozo's backups the newest full one and its increments are joined; with --until the
-newest that is not later, its increments up to that time, and of these no transaction that
-is later. Each file must have the length and the MD5 that repozo has listed for it. FS
-must not exist, or --replace be given. Blobs are not in such backups.
+Of repozo's backups the newest full one and its increments are joined. With --until it is
+the first backup made after that time, and then what is later is cut off: so nothing is
+missing, unless a pack has come between. Each file must have the length and the MD5 that
+repozo has listed for it. FS must not exist, or --replace be given. Blobs are not in such
+backups.
 
 Every object's data is checked against its checksum. A dump with checksums alone
 (--hash-only) can't be restored. Objects that have the data of another transaction need

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -24,12 +25,9 @@ func (c *restoreCmd) repozo(ctx context.Context, e *env, sum *restoreSummary, p 
 	if until < fs.MaxTID {
 		at = until.Time()
 	}
-	backups, err := dump.FindRepozo(c.In, at)
+	found, err := dump.FindRepozo(c.In, at)
 	if err != nil {
 		return err
-	}
-	if !at.IsZero() && backups.Time.Before(at) {
-		e.log.Warn("the last backup that can be used was made earlier than was asked for", "path", c.In, "time", backups.Time)
 	}
 	if err := c.judgeTarget(ctx, sum); err != nil {
 		return err
@@ -37,21 +35,22 @@ func (c *restoreCmd) repozo(ctx context.Context, e *env, sum *restoreSummary, p 
 	if !sum.Created && !c.Replace {
 		return &guardError{errors.New(c.FS + " exists; --replace keeps it under another name")}
 	}
-	p.setTotal(max(1, backups.Size()))
+	p.setTotal(max(1, found[0].Size()))
 	if c.DryRun {
-		sum.Bytes = backups.Size()
-		return backups.Join(ctx, io.Discard, &p.bytes)
+		sum.Bytes = found[0].Size()
+		return found[0].Join(ctx, io.Discard, &p.bytes)
 	}
 	n, err := newDataFile(c.FS, !sum.Created)
 	if err != nil {
 		return err
 	}
 	defer n.discard()
-	if err := joinTo(ctx, backups, n.path, p); err != nil {
+	used, err := c.joinFirst(ctx, sum, found, n.path, until, p)
+	if err != nil {
 		return err
 	}
-	if err := c.cut(ctx, sum, n.path, until); err != nil {
-		return err
+	if !at.IsZero() && used.Time.Before(at) {
+		e.log.Warn("there is no later backup that has all: transactions before that time may be missing", "path", c.In, "backup", used.Time)
 	}
 	w, err := fs.OpenWriter(ctx, n.path, fs.WriterOptions{Logger: e.log}) // makes the index
 	if err != nil {
@@ -64,9 +63,29 @@ func (c *restoreCmd) repozo(ctx context.Context, e *env, sum *restoreSummary, p 
 	return err
 }
 
+// errPackedLater is returned for a backup that a pack has taken revisions from that
+// were current then.
+var errPackedLater = errors.New("the backup was packed to a later time: what was there then is gone")
+
+// joinFirst makes the data file path from the first of the backups that serves.
+func (c *restoreCmd) joinFirst(
+	ctx context.Context, sum *restoreSummary, found []*dump.Repozo, path string, until fs.TID, p *progress,
+) (used *dump.Repozo, err error) {
+	for _, used = range found {
+		p.bytes.Store(0)
+		if err = joinTo(ctx, used, path, p); err == nil {
+			err = c.cut(ctx, sum, path, until)
+		}
+		if !errors.Is(err, errPackedLater) {
+			break
+		}
+	}
+	return used, err
+}
+
 // joinTo writes what the backups hold to the file path, durably.
 func joinTo(ctx context.Context, backups *dump.Repozo, path string, p *progress) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {
 		return err
 	}
@@ -88,6 +107,9 @@ func (c *restoreCmd) cut(ctx context.Context, sum *restoreSummary, path string, 
 	facts, err := dump.Check(ctx, f, until)
 	if err != nil {
 		return err
+	}
+	if facts.PackedLater {
+		return fmt.Errorf("%s: %s: %w", c.In, describeTID(until), errPackedLater)
 	}
 	sum.FirstTID, sum.ToTID = facts.First, facts.Last
 	sum.Transactions, sum.Records, sum.Bytes = facts.Transactions, facts.Records, facts.End

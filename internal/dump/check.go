@@ -13,6 +13,7 @@ type Facts struct {
 	First, Last           fs.TID // 0 if it has no transaction
 	Transactions, Records int64
 	End                   int64 // offset after the last one
+	PackedLater           bool  // a pack has rewritten what comes behind it
 }
 
 // Check reads a data file that was just written, and returns an error unless all
@@ -25,10 +26,11 @@ func Check(ctx context.Context, f *fs.File, until fs.TID) (Facts, error) {
 			facts.First = s.First
 		}
 		if s.Transactions > 0 {
-			facts.Last, facts.End = s.Last, s.End
+			facts.Last, facts.End = s.Last, s.Facts.End
 		}
 		facts.Transactions += s.Transactions
 		facts.Records += s.Records
+		facts.PackedLater = facts.PackedLater || s.PackedLater
 		return s.err
 	})
 	return facts, errors.Join(err, flaw)
@@ -62,6 +64,7 @@ func checkSpan(s *fs.Span, until fs.TID) (facts spanFacts) {
 			return facts
 		}
 		if last = txn.TID; last > until {
+			facts.PackedLater = facts.PackedLater || txn.Status == fs.StatusPacked
 			continue
 		}
 		if facts.First == 0 {

@@ -49,78 +49,104 @@ var repozoName = regexp.MustCompile(`^(\d{4}(?:-\d\d){5})\.(delta)?fsz?$`)
 const repozoTime = "2006-01-02-15-04-05"
 
 // FindRepozo finds what is needed in the directory dir to restore the data file
-// as of until: the newest full backup that is not later, and its increments up to
-// the first one that is. With a zero time it is the newest with all of its
-// increments. The files are checked by [Repozo.Join].
-func FindRepozo(dir string, until time.Time) (*Repozo, error) {
+// as of until. The first backup that is later has all of it: an increment with
+// what it builds on, or a full backup, which may have been packed meanwhile, and
+// then what was there before is the next best. Both are returned, the better one
+// first. If there is no later backup, or with a zero time, it is the newest one.
+// The files are checked by [Repozo.Join].
+func FindRepozo(dir string, until time.Time) ([]*Repozo, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	var names []string // of the chain
-	covered := false
+	var fulls, increments []string
 	for _, entry := range entries { // in the order of time
 		m := repozoName.FindStringSubmatch(entry.Name())
-		if m == nil {
-			continue
+		switch {
+		case m == nil:
+		case m[2] != "":
+			increments = append(increments, entry.Name())
+		default:
+			fulls = append(fulls, entry.Name())
 		}
-		at, err := time.Parse(repozoTime, m[1])
+	}
+	if len(fulls) == 0 {
+		return nil, fmt.Errorf("%s: no full backup of repozo: %w", dir, iofs.ErrNotExist)
+	}
+	n := len(fulls) - 1
+	for !until.IsZero() && n > 0 && stem(fulls[n]) > until.UTC().Format(repozoTime) {
+		n--
+	}
+	var found []*Repozo
+	for _, full := range fulls[n:min(n+2, len(fulls))] {
+		r, err := readChain(dir, full, until)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w: its name is no time", filepath.Join(dir, entry.Name()), ErrBackup)
+			return nil, err
 		}
-		late := !until.IsZero() && at.After(until)
-		switch full := m[2] == ""; {
-		case full && late, covered:
-			covered = true
-		case full:
-			names = []string{entry.Name()}
-		case len(names) > 0:
-			names = append(names, entry.Name())
-			covered = late
+		next := ""
+		if r.covers(until) {
+			next = filepath.Base(r.Files[len(r.Files)-1].Path)
+		} else if n+1 < len(fulls) {
+			next = fulls[n+1]
+		}
+		if err := checkListed(dir, full, next, increments, r.Files); err != nil {
+			return nil, err
+		}
+		found = append([]*Repozo{r}, found...)
+		if r.covers(until) {
+			break
 		}
 	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("%s: no full backup of repozo that is early enough: %w", dir, iofs.ErrNotExist)
-	}
-	return readChain(dir, names)
+	return found, nil
 }
 
-// readChain finds the files of a chain in the list that repozo keeps of them.
-func readChain(dir string, names []string) (*Repozo, error) {
-	stem := func(name string) string { return name[:len(repozoTime)] }
-	dat := filepath.Join(dir, stem(names[0])+".dat")
+// covers reports whether r has all that there was at the time until.
+func (r *Repozo) covers(until time.Time) bool { return !until.IsZero() && r.Time.After(until) }
+
+// stem returns the time in the name of a backup.
+func stem(name string) string { return filepath.Base(name)[:len(repozoTime)] }
+
+// readChain reads the list that repozo keeps of a full backup and its increments,
+// up to the first one that is later than until.
+func readChain(dir, full string, until time.Time) (*Repozo, error) {
+	dat := filepath.Join(dir, stem(full)+".dat")
 	text, err := os.ReadFile(dat)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBackup, err)
 	}
-	last := stem(names[len(names)-1])
 	r := &Repozo{}
-	if r.Time, err = time.Parse(repozoTime, last); err != nil {
-		return nil, err
-	}
 	end := int64(0)
 	for n, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
 		f, err := parseDat(dir, line)
+		if err == nil && f.Start != end {
+			err = fmt.Errorf("it begins at %d, the one before ends at %d", f.Start, end)
+		}
+		if err == nil {
+			r.Time, err = time.Parse(repozoTime, stem(f.Path))
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: line %d: %w: %w", dat, n+1, ErrBackup, err)
 		}
-		name := filepath.Base(f.Path)
-		if stem(name) > last {
+		end = f.End
+		if r.Files = append(r.Files, f); r.covers(until) {
 			break
 		}
-		if f.Start != end {
-			return nil, fmt.Errorf("%s: line %d: %w: it begins at %d, the one before ends at %d", dat, n+1, ErrBackup, f.Start, end)
-		}
-		if i := slices.Index(names, name); i >= 0 {
-			names = slices.Delete(names, i, i+1)
-		}
-		end = f.End
-		r.Files = append(r.Files, f)
-	}
-	if len(names) > 0 {
-		return nil, fmt.Errorf("%s: %w: it is not listed in %s, so it can't be checked", filepath.Join(dir, names[0]), ErrBackup, dat)
 	}
 	return r, nil
+}
+
+// checkListed fails if there is an increment between a full backup and next that
+// is not in the list: it can't be checked, and what comes after it would not fit.
+func checkListed(dir, full, next string, increments []string, listed []RepozoFile) error {
+	for _, name := range increments {
+		at := stem(name)
+		inside := at > stem(full) && (next == "" || at < stem(next))
+		if inside && !slices.ContainsFunc(listed, func(f RepozoFile) bool { return filepath.Base(f.Path) == name }) {
+			return fmt.Errorf("%s: %w: it is not listed in %s.dat, so it can't be checked",
+				filepath.Join(dir, name), ErrBackup, stem(full))
+		}
+	}
+	return nil
 }
 
 // parseDat reads a line of a .dat file. Paths are as they were when the backup

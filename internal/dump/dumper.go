@@ -99,8 +99,11 @@ type spanText struct {
 	blobs         []blobRef
 	txns, records int64
 	fault, err    error
-	recs          []record
-	buf           []byte
+
+	// For the next transaction.
+	recs  []record
+	order []sortKey
+	buf   []byte
 }
 
 type blobRef struct {
@@ -117,7 +120,7 @@ func (j *job) work(s *fs.Span) *spanText {
 	if t == nil {
 		t = new(spanText)
 	}
-	*t = spanText{output: output{b: t.b[:0]}, blobs: t.blobs[:0], recs: t.recs, buf: t.buf}
+	*t = spanText{output: output{b: t.b[:0]}, blobs: t.blobs[:0], recs: t.recs, order: t.order, buf: t.buf}
 	if !j.serial(s) {
 		t.err = j.span(t, &t.output, s)
 	}
@@ -183,8 +186,8 @@ type recordReader interface {
 // txn formats one transaction, if it is wanted. If it is in memory, all its data
 // stays there until it is done.
 func (j *job) txn(t *spanText, o *output, head *fs.Txn, r recordReader, inMemory bool) error {
-	x := &txn{Txn: head, number: j.number, file: j.file, path: j.path, records: t.recs[:0], buf: t.buf}
-	defer func() { t.recs, t.buf = x.records, x.buf }()
+	x := &txn{Txn: head, number: j.number, file: j.file, path: j.path, records: t.recs[:0], order: t.order[:0], buf: t.buf}
+	defer func() { t.recs, t.order, t.buf = x.records, x.order, x.buf }()
 	if o == j.out {
 		j.number++ // counts in a serial pass only; nobody else asks
 	}
@@ -201,8 +204,8 @@ func (j *job) txn(t *spanText, o *output, head *fs.Txn, r recordReader, inMemory
 		return err
 	}
 	j.format.head(o, x)
-	for i := range x.records {
-		if err := j.format.record(o, x, i); err != nil {
+	for i, key := range x.order {
+		if err := j.format.record(o, x, &x.records[key.i], i == 0); err != nil {
 			return err
 		}
 		if err := o.relieve(); err != nil {
@@ -245,6 +248,7 @@ func (j *job) gather(t *spanText, x *txn, r recordReader, inMemory bool) error {
 		if err != nil {
 			return err
 		}
+		x.order = append(x.order, sortKey{rec.OID, len(x.records)})
 		x.records = append(x.records, rec)
 	}
 	if !j.Disk {

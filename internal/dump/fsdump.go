@@ -21,8 +21,7 @@ func (fsdump) head(o *output, x *txn) {
 	o.b = append(b, '\n')
 }
 
-func (fsdump) record(o *output, x *txn, i int) error {
-	r := &x.records[i]
+func (fsdump) record(o *output, x *txn, r *record, _ bool) error {
 	b := fmt.Appendf(o.b, "  data #%05d oid=%016x", r.number, uint64(r.OID))
 	if r.gone() {
 		b = append(b, " class=undo or abort of object creation"...)

@@ -78,8 +78,7 @@ func (f *jsonFormat) head(o *output, x *txn) {
 	o.b = append(o.b[:len(o.b)-1], `,"records":[`...)
 }
 
-func (f *jsonFormat) record(o *output, x *txn, i int) error {
-	r := &x.records[i]
+func (f *jsonFormat) record(o *output, x *txn, r *record, first bool) error {
 	out := jsonRecord{OID: r.OID, Deleted: r.gone()}
 	if !out.Deleted {
 		size := r.size()
@@ -96,7 +95,7 @@ func (f *jsonFormat) record(o *output, x *txn, i int) error {
 		o.json(&flatRecord{jsonSchema, x.TID, x.TID.Time(), out})
 		o.b = append(o.b, '\n')
 		return nil
-	case i > 0:
+	case !first:
 		o.b = append(o.b, ',')
 	}
 	o.json(&out)

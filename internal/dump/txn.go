@@ -13,7 +13,8 @@ import (
 type txn struct {
 	*fs.Txn
 	number  int64 // counted from the first that was read
-	records []record
+	records []record  // in the order of the file
+	order   []sortKey // of the records, as they are written
 	file    io.ReaderAt
 	path    string // of the file, for messages
 	buf     []byte // data of a record that is not in memory
@@ -38,13 +39,21 @@ func (r *record) size() int64 {
 	return r.found.Length
 }
 
-func compareOIDs(a, b record) int { return cmp.Compare(a.OID, b.OID) }
-
-// sort brings the records into the order of their OIDs. Several of the same
+// A sortKey is a record's place in the order of OIDs. Several records of the same
 // object stay in their order.
+type sortKey struct {
+	oid fs.OID
+	i   int
+}
+
+func (a sortKey) compare(b sortKey) int {
+	return cmp.Or(cmp.Compare(a.oid, b.oid), cmp.Compare(a.i, b.i))
+}
+
+// sort brings the order of the records into that of their OIDs.
 func (x *txn) sort() {
-	if !slices.IsSortedFunc(x.records, compareOIDs) {
-		slices.SortStableFunc(x.records, compareOIDs)
+	if !slices.IsSortedFunc(x.order, sortKey.compare) {
+		slices.SortFunc(x.order, sortKey.compare)
 	}
 }
 

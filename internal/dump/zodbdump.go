@@ -10,7 +10,7 @@ import (
 // goroutines at once.
 type formatter interface {
 	head(o *output, x *txn)
-	record(o *output, x *txn, i int) error
+	record(o *output, x *txn, r *record, first bool) error
 	tail(o *output, x *txn)
 }
 
@@ -38,8 +38,7 @@ func (*zodbdump) head(o *output, x *txn) {
 	o.b = append(b, '\n')
 }
 
-func (z *zodbdump) record(o *output, x *txn, i int) error {
-	r := &x.records[i]
+func (z *zodbdump) record(o *output, x *txn, r *record, _ bool) error {
 	b := append(o.b, "obj "...)
 	b = appendHex(b, uint64(r.OID))
 	switch {

@@ -54,6 +54,10 @@ func TestMeasurements(t *testing.T) {
 		"catch-up-server": func() (*Result, error) { return b.CatchUp(t.Context(), ZRS, ZRSServer, tiny) },
 		"open":            func() (*Result, error) { return b.Open(t.Context(), ZODB, tiny) },
 		"open-zrs":        func() (*Result, error) { return b.Open(t.Context(), ZRS, tiny) },
+		"dump":            func() (*Result, error) { return b.Dump(t.Context(), Dumps[0], ZRS, tiny) },
+		"dump-zodbtools":  func() (*Result, error) { return b.Dump(t.Context(), Dumps[0], Zodbtools, tiny) },
+		"restore":         func() (*Result, error) { return b.Restore(t.Context(), ZRS, tiny) },
+		"restore-zodb":    func() (*Result, error) { return b.Restore(t.Context(), Zodbtools, tiny) },
 		"commit-to-visible": func() (*Result, error) {
 			return b.CommitToVisible(t.Context(), ZCZRS, ZCZRS, Load{Clients: 1, Commits: 20, Size: 100})
 		},

@@ -25,7 +25,7 @@ type Dump struct {
 	What      string // for the summary
 }
 
-// The dumps, to /dev/null. Neither program has an index to help it.
+// Dumps are what is measured, to /dev/null. Neither program has an index to help it.
 var Dumps = []Dump{
 	{"dump", []string{"dump"}, []string{"dump"}, "dump (zodb dump)"},
 	{"dump-hashes", []string{"dump", "--hashonly"}, []string{"dump", "--hash-only"}, "dump --hash-only (zodb dump --hashonly)"},

@@ -12,7 +12,7 @@ import (
 // A txn is a transaction that is being formatted.
 type txn struct {
 	*fs.Txn
-	number  int64 // counted from the first that was read
+	number  int64     // counted from the first that was read
 	records []record  // in the order of the file
 	order   []sortKey // of the records, as they are written
 	file    io.ReaderAt

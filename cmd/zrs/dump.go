@@ -109,7 +109,7 @@ func (c *dumpCmd) Run(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	if c.Follow {
-		err = stopped(c.follow(ctx, e, d, out))
+		err = stopped(c.follow(ctx, e, d, out, blobs))
 	} else {
 		err = c.once(ctx, e, d, out)
 	}
@@ -196,12 +196,19 @@ func (c *dumpCmd) once(ctx context.Context, e *env, d *dump.Dumper, out *outFile
 	if err != nil {
 		return err
 	}
+	if f.Magic() == fs.MagicPython2 {
+		e.log.Warn("the data file was made by ZODB on Python 2: what is restored from its dump is not converted to Python 3", "path", c.FS)
+	}
 	var tail error
-	err = e.withProgress("dumping", func(p *progress) error {
-		var err error
+	write := func(p *progress) (err error) {
 		tail, err = c.write(ctx, d, out, f, from, to, p)
 		return err
-	})
+	}
+	if out.file == nil && isTerminal(e.stdout) {
+		err = write(new(progress)) // the text moves by itself
+	} else {
+		err = e.withProgress("dumping", write)
+	}
 	if err != nil || !errors.Is(tail, fs.ErrTornTail) {
 		return errors.Join(err, tail)
 	}
@@ -271,7 +278,7 @@ func (c *dumpCmd) bounds(ctx context.Context, f *fs.File) (from, to fs.TID, err 
 }
 
 // follow writes what the file has and what it gets.
-func (c *dumpCmd) follow(ctx context.Context, e *env, d *dump.Dumper, out *outFile) (err error) {
+func (c *dumpCmd) follow(ctx context.Context, e *env, d *dump.Dumper, out *outFile, blobs *dump.BlobCopier) (err error) {
 	f, err := fs.OpenFile(c.FS)
 	if err != nil {
 		return err
@@ -299,5 +306,11 @@ func (c *dumpCmd) follow(ctx context.Context, e *env, d *dump.Dumper, out *outFi
 		return err // with a cursor it says that from was no transaction, which it need not be
 	}
 	defer cursor.Close()
-	return d.Follow(ctx, out, log, cursor, from, to, out.Flush)
+	return d.Follow(ctx, out, log, cursor, from, to, func() error {
+		err := out.Flush()
+		if blobs != nil {
+			err = errors.Join(err, blobs.Sync())
+		}
+		return err
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"zrs/internal/fs"
@@ -78,6 +79,9 @@ func (n *dataFileToBe) replace(saved string) error {
 	if _, err := os.Lstat(saved); err == nil {
 		return &guardError{fmt.Errorf("%s exists", saved)}
 	}
+	if err := n.takeAfter(); err != nil {
+		return err
+	}
 	if err := os.Rename(n.name+".index", saved+".index"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -90,6 +94,27 @@ func (n *dataFileToBe) replace(saved string) error {
 		return err
 	}
 	return n.moveIndex()
+}
+
+// takeAfter gives the data file the mode and, if we may, the owner of the old one:
+// who writes the database must be able to go on.
+func (n *dataFileToBe) takeAfter() error {
+	info, err := os.Stat(n.name)
+	if err != nil {
+		return err
+	}
+	for _, ending := range []string{"", ".index"} {
+		if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+			err := os.Chown(n.path+ending, int(owner.Uid), int(owner.Gid))
+			if err != nil && !errors.Is(err, os.ErrPermission) && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+		}
+		if err := os.Chmod(n.path+ending, info.Mode().Perm()); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // moveIndex gives the index its name, if there is one: an empty database has none.

@@ -186,10 +186,11 @@ type recordReader interface {
 // txn formats one transaction, if it is wanted. If it is in memory, all its data
 // stays there until it is done.
 func (j *job) txn(t *spanText, o *output, head *fs.Txn, r recordReader, inMemory bool) error {
-	x := &txn{Txn: head, number: j.number, file: j.file, path: j.path, records: t.recs[:0], order: t.order[:0], buf: t.buf}
+	x := &txn{Txn: head, file: j.file, path: j.path, records: t.recs[:0], order: t.order[:0], buf: t.buf}
 	defer func() { t.recs, t.order, t.buf = x.records, x.order, x.buf }()
-	if o == j.out {
-		j.number++ // counts in a serial pass only; nobody else asks
+	if j.Format == Fsdump { // which is written by one goroutine
+		x.number = j.number
+		j.number++
 	}
 	if j.Txn != nil && !j.Txn(head) {
 		return nil

@@ -8,7 +8,6 @@ import (
 	"io"
 	iofs "io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,7 +24,7 @@ blobs count too. Anybody can recompute them: docs/format.md tells how.
 With --write-manifest, writes digests of all transactions and records to a file. With
 --manifest, A is held against such a file: a byte that changed since it was written is
 found, and where. What was committed later is counted, and what a pack has removed. A
-manifest that exists is replaced only if A still fits it.
+manifest that exists is replaced only if A still fits it. FILE.zst is compressed.
 
 With --json the answer to --digest has schema, path, tid, time, transactions, objects,
 history, state, blobs (files, missing; null without --blob-dir), torn_tail; that to a
@@ -189,12 +188,12 @@ func (c *verifyCmd) writeManifest(ctx context.Context, e *env, f *fs.File, opts 
 	} else if !errors.Is(err, iofs.ErrNotExist) {
 		return err
 	}
-	var d *verify.Digest
-	err = replaceWith(c.WriteManifest, func(w io.Writer) error {
-		d, err = verify.WriteManifest(ctx, f, w, opts)
-		return err
-	})
+	out, err := openOutput(nil, c.WriteManifest, false)
 	if err != nil {
+		return err
+	}
+	d, err := verify.WriteManifest(ctx, f, out, opts)
+	if err := out.finish(err); err != nil {
 		return err
 	}
 	answer := &manifestAnswer{Schema: summarySchema, Path: c.A, Manifest: c.WriteManifest, Written: true, Transactions: d.Transactions, Changes: []changeAnswer{}}
@@ -202,35 +201,13 @@ func (c *verifyCmd) writeManifest(ctx context.Context, e *env, f *fs.File, opts 
 	return e.answer(answer, answer.writeText)
 }
 
-// replaceWith makes the file path what write produces. It appears when it is whole
-// and durable.
-func replaceWith(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if err = write(f); err == nil {
-		err = errors.Join(f.Chmod(0o644), f.Sync(), f.Close())
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
-}
-
 // checkManifest holds A against a manifest.
 func (c *verifyCmd) checkManifest(ctx context.Context, e *env, f *fs.File, opts verify.DigestOptions, path string) error {
-	m, err := os.Open(path)
+	m, err := openInput(e.stdin, path)
 	if err != nil {
 		return err
 	}
-	defer m.Close()
+	defer m.close()
 	result, err := verify.CheckManifest(ctx, f, m, opts, c.MaxFindings)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func Compare(ctx context.Context, a, b *Source, opts CompareOptions) (*Compariso
 	if !a.HasBlobs && !b.HasBlobs {
 		opts.Blobs = BlobsNone
 	}
-	c := &comparer{opts: opts, result: new(Comparison)}
+	c := &comparer{opts: opts, result: new(Comparison), first: fs.MaxTID}
 	for i, src := range []*Source{a, b} {
 		s := &side{Source: src, number: i, res: &c.result.Sides[i]}
 		s.res.Name = src.Name
@@ -124,14 +125,14 @@ type comparer struct {
 	txn    txnCheck
 	result *Comparison
 
-	packed   bool           // they differ by what packs did
-	parted   bool           // one has transactions that the other should have
-	partedAt fs.TID         // the first of them
-	found    int64          // differences, but for those of blobs
-	unequal  int64          // offset of a transaction that is not the same in both files
-	blobs    errgroup.Group // comparisons of blob files, beside the rest
+	packed  bool           // they differ by what packs did
+	parted  bool           // one has transactions that the other should have
+	found   int64          // differences, but for those of blobs
+	unequal int64          // offset of a transaction that is not the same in both files
+	blobs   errgroup.Group // comparisons of blob files, beside the rest
 
-	mu sync.Mutex // guards what those write: result.Differences, their count, Blobs and BlobsMissing
+	mu    sync.Mutex // guards what those write: first; result.Differences, their count, Blobs and BlobsMissing
+	first fs.TID     // of what differs
 }
 
 // A side is one of the two storages.
@@ -366,7 +367,8 @@ func (c *comparer) only(ctx context.Context, s, other *side) error {
 		c.packed = true
 		other.res.PackedTransactions++
 	case !tail && !c.parted:
-		c.parted, c.partedAt = true, txn.TID
+		c.parted = true
+		c.differsAt(txn.TID)
 		fallthrough
 	default:
 		told = s.tell(txn, c.opts.List)
@@ -483,12 +485,20 @@ func (c *comparer) differ(d Difference) {
 
 // note takes note of a difference that may be found at any time.
 func (c *comparer) note(d Difference) {
+	c.differsAt(d.TID)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.result.DifferenceCount++
 	if len(c.result.Differences) < c.opts.List {
 		c.result.Differences = append(c.result.Differences, d)
 	}
+}
+
+// differsAt takes note of the place of a difference.
+func (c *comparer) differsAt(tid fs.TID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.first = min(c.first, tid)
 }
 
 // conclude draws the conclusion.
@@ -500,7 +510,7 @@ func (c *comparer) conclude(ctx context.Context) error {
 			return err
 		}
 	}
-	slices.SortStableFunc(r.Differences, func(x, y Difference) int { return compareTIDs(x.TID, y.TID) })
+	slices.SortStableFunc(r.Differences, func(x, y Difference) int { return cmp.Compare(x.TID, y.TID) })
 	if a.res.Damage != nil || b.res.Damage != nil || a.res.BlobsMissing+b.res.BlobsMissing > 0 {
 		r.Relation = Damaged
 		return nil
@@ -532,14 +542,4 @@ func (r *Comparison) apart(ahead, behind *SideResult) {
 		from = ahead.First
 	}
 	r.ApartTime = ahead.Last.Time().Sub(from.Time())
-}
-
-func compareTIDs(x, y fs.TID) int {
-	switch {
-	case x < y:
-		return -1
-	case x > y:
-		return 1
-	}
-	return 0
 }

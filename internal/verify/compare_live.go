@@ -1,9 +1,11 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 
 	"zrs/internal/fs"
 )
@@ -51,6 +53,8 @@ type judgement struct {
 
 	// lost are objects that were garbage then and have not been written since.
 	lost oidMap[missed]
+
+	found []Difference // that were not told yet
 }
 
 func (j *judgement) run(ctx context.Context) error {
@@ -90,12 +94,22 @@ func (j *judgement) judgeLost() {
 	for oid, m := range j.lost.all() {
 		if live.has(oid) {
 			j.lost.remove(oid)
-			j.c.differ(Difference{
+			j.found = append(j.found, Difference{
 				Kind: DiffLost, Side: j.side.number, TID: m.tid, OID: oid,
 				Detail: "it was garbage when it was packed away, and is referred to again",
 			})
 		}
 	}
+	j.tell()
+}
+
+// tell hands on what was found, in order.
+func (j *judgement) tell() {
+	slices.SortFunc(j.found, func(x, y Difference) int { return cmp.Or(cmp.Compare(x.TID, y.TID), cmp.Compare(x.OID, y.OID)) })
+	for _, d := range j.found {
+		j.c.differ(d)
+	}
+	j.found = nil
 }
 
 // ended reports whether the run is over when txn comes.
@@ -139,9 +153,10 @@ func (j *judgement) judge(r *run) {
 			if there {
 				d.Detail = "an older revision is there in its place"
 			}
-			j.c.differ(d)
+			j.found = append(j.found, d)
 		}
 	}
+	j.tell()
 }
 
 // judgeTail judges what only s has, at its end. If the other side ends with what a
@@ -178,14 +193,8 @@ func (c *comparer) judgeTail(ctx context.Context, s, other *side) error {
 // complete fills in what was not at hand when differences were found by what is
 // missing.
 func (c *comparer) complete(ctx context.Context) error {
-	r := c.result
-	first := fs.MaxTID
-	if c.parted {
-		first = c.partedAt
-	}
-	for i := range r.Differences {
-		d := &r.Differences[i]
-		first = min(first, d.TID)
+	for i := range c.result.Differences {
+		d := &c.result.Differences[i]
 		if d.Kind != DiffRevision && d.Kind != DiffLost {
 			continue
 		}
@@ -193,10 +202,10 @@ func (c *comparer) complete(ctx context.Context) error {
 			return err
 		}
 	}
-	if first > r.LastCommon {
+	if c.first > c.result.LastCommon {
 		return nil
 	}
-	return c.lastCommonBefore(ctx, first)
+	return c.lastCommonBefore(ctx, c.first)
 }
 
 // describeMissing fills in what the other side has.

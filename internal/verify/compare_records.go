@@ -19,9 +19,49 @@ import (
 // order of records means nothing else.
 type txnCheck struct {
 	seed    maphash.Seed
-	matched oidMap[uint64]        // objects whose records stood side by side; a hash of the data
+	matched matchedRecords        // that stood side by side
 	last    [2]map[fs.OID]*lonely // of those that did not, by side
 	counts  [2]int64              // of all records
+}
+
+// matchedRecords are objects whose records stood side by side, with hashes of
+// their data. Most transactions are small, and nothing is ever asked.
+type matchedRecords struct {
+	few  []matchedRecord
+	many oidMap[uint64] // what is over fewMatched
+}
+
+type matchedRecord struct {
+	oid  fs.OID
+	hash uint64
+}
+
+const fewMatched = 1 << 10
+
+func (m *matchedRecords) add(oid fs.OID, hash uint64) {
+	if len(m.few) < fewMatched {
+		m.few = append(m.few, matchedRecord{oid, hash})
+		return
+	}
+	m.many.set(oid, hash)
+}
+
+// get returns the hash of the last record of oid, and whether there is one.
+func (m *matchedRecords) get(oid fs.OID) (hash uint64, ok bool) {
+	if hash, ok := m.many.get(oid); ok {
+		return hash, true
+	}
+	for _, r := range slices.Backward(m.few) {
+		if r.oid == oid {
+			return r.hash, true
+		}
+	}
+	return 0, false
+}
+
+func (m *matchedRecords) clear() {
+	m.few = m.few[:0]
+	m.many.clear()
 }
 
 // A lonely record is one that the other side does not have in the same place.
@@ -121,7 +161,7 @@ func (c *comparer) sameRecord(ctx context.Context, a, b *fs.Record) (bool, error
 		return false, nil
 	}
 	if c.opts.Quick && c.opts.Blobs == BlobsNone {
-		c.txn.matched.set(a.OID, uint64(a.Length))
+		c.txn.matched.add(a.OID, uint64(a.Length))
 		return true, nil
 	}
 	dataA, err := c.sides[0].data()
@@ -137,7 +177,7 @@ func (c *comparer) sameRecord(ctx context.Context, a, b *fs.Record) (bool, error
 			return false, nil
 		}
 	}
-	c.txn.matched.set(a.OID, c.hash(dataA))
+	c.txn.matched.add(a.OID, c.hash(dataA))
 	if c.opts.Blobs != BlobsNone && mayBeBlob(dataA) {
 		return true, c.sameBlob(ctx, a, pickle.IsBlobRecord(dataA))
 	}

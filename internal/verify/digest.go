@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"math/bits"
@@ -40,11 +41,13 @@ type DigestOptions struct {
 // DigestFile computes the digest of a data file. It reads the file twice, once to
 // see which records are current, and uses all processors. Damage is an error.
 func DigestFile(ctx context.Context, f *fs.File, opts DigestOptions) (*Digest, error) {
-	h := &digester{hasher: newHasher(f, opts)}
+	if f.Size() > fs.MaxOffset {
+		return nil, fmt.Errorf("%s: %w: %d bytes are more than an index can express", f.Path(), fs.ErrFormat, f.Size())
+	}
+	h, d := newHasher(f, opts), new(Digest)
 	if err := h.index(ctx); err != nil {
 		return nil, err
 	}
-	d := &h.digest
 	var state digestSum
 	tail, err := h.each(ctx, false, func(t *txnDigest) error {
 		chain(&d.History, &t.sum)
@@ -56,19 +59,16 @@ func DigestFile(ctx context.Context, f *fs.File, opts DigestOptions) (*Digest, e
 		state.addSum(&t.state)
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	d.State, d.Tail = state.bytes(), tail
-	return d, err
+	return d, nil
 }
 
 // chain adds the digest of a transaction to that of the history before it.
 func chain(history, txn *[sha256.Size]byte) {
 	*history = sha256.Sum256(append(history[:sha256.Size:sha256.Size], txn[:]...))
-}
-
-// A digester computes a digest.
-type digester struct {
-	*hasher
-	digest Digest
 }
 
 // A hasher computes the digests of transactions, for [DigestFile] and manifests.

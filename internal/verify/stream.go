@@ -124,6 +124,10 @@ func (f *fileStream) NextRecord(context.Context) (*fs.Record, error) {
 		return nil, err
 	}
 	f.rec = *rec
+	if rec.Length > 0 {
+		f.found = fs.Resolved{Offset: rec.DataOffset(), Length: rec.Length}
+		return &f.rec, nil
+	}
 	if f.found, err = f.reader.Resolve(); err != nil {
 		return nil, err
 	}

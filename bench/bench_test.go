@@ -58,6 +58,13 @@ func TestMeasurements(t *testing.T) {
 		"verify-fstest":   func() (*Result, error) { return b.Verify(t.Context(), Checks[0], ZODB, tiny) },
 		"references":      func() (*Result, error) { return b.Verify(t.Context(), Checks[1], ZRS, tiny) },
 		"verify-fsrefs":   func() (*Result, error) { return b.Verify(t.Context(), Checks[1], ZODB, tiny) },
+		"compare":         func() (*Result, error) { return b.Compare(t.Context(), CompareCopy, ZRS, tiny) },
+		"compare-shifted": func() (*Result, error) { return b.Compare(t.Context(), CompareShifted, ZRS, tiny) },
+		"compare-zodb":    func() (*Result, error) { return b.Compare(t.Context(), CompareCopy, Zodbtools, tiny) },
+		"dump":            func() (*Result, error) { return b.Dump(t.Context(), Dumps[0], ZRS, tiny) },
+		"dump-zodbtools":  func() (*Result, error) { return b.Dump(t.Context(), Dumps[0], Zodbtools, tiny) },
+		"restore":         func() (*Result, error) { return b.Restore(t.Context(), ZRS, tiny) },
+		"restore-zodb":    func() (*Result, error) { return b.Restore(t.Context(), Zodbtools, tiny) },
 		"commit-to-visible": func() (*Result, error) {
 			return b.CommitToVisible(t.Context(), ZCZRS, ZCZRS, Load{Clients: 1, Commits: 20, Size: 100})
 		},

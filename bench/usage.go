@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// runMeasured runs a command to its end and returns its output and usage.
+// runMeasured runs a command to its end and returns its output, unless that goes
+// elsewhere, and usage.
 //
 // Its peak of memory is what could be seen while it ran. The kernel's own answer
 // at the end, ru_maxrss, is no less than the peak of the process that started it:
@@ -15,7 +16,10 @@ import (
 func runMeasured(cmd *exec.Cmd) (stdout []byte, used *Usage, err error) {
 	const interval = 2 * time.Millisecond
 	var out, errors bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errors
+	if cmd.Stdout == nil {
+		cmd.Stdout = &out
+	}
+	cmd.Stderr = &errors
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err
 	}

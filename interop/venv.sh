@@ -3,11 +3,12 @@
 #
 # usage: interop/venv.sh [DIR]
 #
-# DIR (default: .venv at the root of the repository) gets two virtual
-# environments, "legacy" (zc.zrs and the ZODB it works with) and "modern"
-# (today's ZODB and ZEO). They hold exactly what python/*.txt pin. A stamp in
-# each makes a second run return at once; a changed pin or another Python makes
-# the environment anew. PYTHON names the interpreter to use, python3 by default.
+# DIR (default: .venv at the root of the repository) gets three virtual
+# environments: "legacy" (zc.zrs and the ZODB it works with), "modern" (today's
+# ZODB and ZEO) and "tools" (zodbtools). They hold exactly what python/*.txt pin.
+# A stamp in each makes a second run return at once; a changed pin or another
+# Python makes the environment anew. PYTHON names the interpreter to use, python3
+# by default. "tools" also needs a C++ compiler.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -19,9 +20,15 @@ fail() {
 	exit 2
 }
 
+# build NAME prints the requirements for building the packages of an environment.
+build() {
+	cat "$here/python/build.txt"
+	test ! -e "$here/python/build-$1.txt" || cat "$here/python/build-$1.txt"
+}
+
 # stamp NAME prints what the environment NAME must have been made from.
 stamp() {
-	cat "$here/python/build.txt" "$here/python/$1.txt" "$here/venv.sh" |
+	{ build "$1" && cat "$here/python/$1.txt" "$here/venv.sh"; } |
 		"$python" -c 'import hashlib, sys
 print(sys.version)
 print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
@@ -34,8 +41,9 @@ install() {
 	env=$dir/$1
 	rm -rf "$env"
 	"$python" -m venv "$env"
-	pip install --only-binary :all: -r "$here/python/build.txt"
-	pip install --only-binary :all: --no-binary zc.zrs --no-build-isolation --use-pep517 \
+	build "$1" >"$env/build.txt"
+	pip install --only-binary :all: -r "$env/build.txt"
+	pip install --only-binary :all: --no-binary zc.zrs,pygolang,zodbtools --no-build-isolation --use-pep517 \
 		--no-deps -r "$here/python/$1.txt"
 	pip check
 	stamp "$1" >"$env/.stamp"
@@ -57,7 +65,7 @@ if command -v flock >/dev/null; then
 	flock 9
 fi
 
-for name in legacy modern; do
+for name in legacy modern tools; do
 	if [ "$(stamp $name)" != "$(cat "$dir/$name/.stamp" 2>/dev/null)" ]; then
 		echo "venv.sh: making $dir/$name" >&2
 		install $name

@@ -160,7 +160,7 @@ func (s *suite) run(ctx context.Context, dir, zrs string) (err error) {
 		return err
 	}
 	for range s.repeat {
-		for _, step := range []func(context.Context) error{s.limits, s.open, s.verify, s.catchUp, s.stuck, s.latency} {
+		for _, step := range []func(context.Context) error{s.limits, s.open, s.verify, s.compare, s.dump, s.catchUp, s.stuck, s.latency} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -257,6 +257,69 @@ func (s *suite) verify(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
+			}
+		}
+	}
+	return nil
+}
+
+// compare compares two files, and measures zrs on a quarter of the data too.
+func (s *suite) compare(ctx context.Context) error {
+	if s.bench.ZRS == "" {
+		return nil
+	}
+	for _, run := range []struct {
+		name, subject string
+		dataset       bench.Dataset
+	}{
+		{bench.CompareCopy, bench.Zodbtools, bench.Records},
+		{bench.CompareCopy, bench.Cmp, bench.Records},
+		{bench.CompareCopy, bench.ZRS, bench.Records},
+		{bench.CompareCopy, bench.ZRS, bench.Quarter},
+		{bench.CompareShifted, bench.ZRS, bench.Records},
+	} {
+		err := s.each(ctx, []string{run.name, run.subject, run.dataset.Name}, func() ([]*bench.Result, error) {
+			f, err := s.dataset(run.dataset)
+			if err != nil {
+				return nil, err
+			}
+			return one(s.bench.Compare(ctx, run.name, run.subject, f))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dump compares dumps and restores with zodbtools, and measures zrs on a quarter
+// of the data too.
+func (s *suite) dump(ctx context.Context) error {
+	if s.bench.ZRS == "" {
+		return nil
+	}
+	measure := map[string]func(string, *bench.Files) (*bench.Result, error){
+		"restore": func(subject string, f *bench.Files) (*bench.Result, error) { return s.bench.Restore(ctx, subject, f) },
+	}
+	names := []string{"restore"}
+	for _, d := range bench.Dumps {
+		names = append(names, d.Name)
+		measure[d.Name] = func(subject string, f *bench.Files) (*bench.Result, error) { return s.bench.Dump(ctx, d, subject, f) }
+	}
+	for _, name := range names {
+		for _, run := range []struct {
+			subject string
+			dataset bench.Dataset
+		}{{bench.Zodbtools, bench.Records}, {bench.ZRS, bench.Records}, {bench.ZRS, bench.Quarter}} {
+			err := s.each(ctx, []string{name, run.subject, run.dataset.Name}, func() ([]*bench.Result, error) {
+				f, err := s.dataset(run.dataset)
+				if err != nil {
+					return nil, err
+				}
+				return one(measure[name](run.subject, f))
+			})
+			if err != nil {
+				return err
 			}
 		}
 	}

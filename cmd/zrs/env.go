@@ -162,7 +162,7 @@ func (e *env) fail(err error) {
 // printError prints the message of err and, if there is any, the advice.
 func printError(w io.Writer, prefix *color.Color, err error) {
 	msg := err.Error()
-	if exitCode(err) == exitInterrupted {
+	if _, told := errors.AsType[*interruptedError](err); exitCode(err) == exitInterrupted && !told {
 		msg = "interrupted; the same command goes on where this one stopped"
 	}
 	fmt.Fprintf(w, "%s %s\n", prefix.Sprint("zrs:"), msg)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"zrs/internal/dump"
 	"zrs/internal/fs"
 	"zrs/internal/repl"
 	"zrs/internal/verify"
@@ -57,6 +58,11 @@ var exitCauses = []struct {
 	{fs.ErrDamaged, exitDamaged},
 	{fs.ErrTruncated, exitDamaged},
 	{verify.ErrUnsound, exitDamaged},
+	{dump.ErrSyntax, exitDamaged},
+	{dump.ErrChecksum, exitDamaged},
+	{dump.ErrCutShort, exitDamaged},
+	{errCompression, exitDamaged},
+	{dump.ErrBackup, exitDamaged},
 	{repl.ErrDiverged, exitDiverged},
 	{fs.ErrReplaced, exitDiverged},
 	{repl.ErrPackedPast, exitPackedPast},
@@ -66,6 +72,8 @@ var exitCauses = []struct {
 	{errNoTxn, exitNegative},
 	{repl.ErrIncomplete, exitIncomplete},
 	{verify.ErrIncomplete, exitIncomplete},
+	{verify.ErrDiffer, exitNegative},
+	{dump.ErrBlobsMissing, exitIncomplete},
 	{repl.ErrUnreachable, exitTemporary},
 	{repl.ErrRefused, exitTemporary},
 	{repl.ErrHungUp, exitTemporary},
@@ -82,6 +90,9 @@ func exitCode(err error) int {
 	}
 	if _, ok := errors.AsType[*kong.ParseError](err); ok {
 		return exitTrouble // kong's own status for it is 80
+	}
+	if _, ok := errors.AsType[*guardError](err); ok {
+		return exitGuard
 	}
 	for _, cause := range exitCauses {
 		if errors.Is(err, cause.err) {
@@ -125,3 +136,27 @@ func adviseDamage(err error, path string) error {
 
 func (e *adviceError) Error() string { return e.err.Error() }
 func (e *adviceError) Unwrap() error { return e.err }
+
+// A guardError is a refusal to lose or overwrite data.
+type guardError struct{ err error }
+
+func (e *guardError) Error() string { return e.err.Error() }
+func (e *guardError) Unwrap() error { return e.err }
+
+// An interruptedError tells what an interruption left, where that is not what
+// most commands leave.
+type interruptedError struct {
+	err  error
+	what string
+}
+
+// interrupted makes an interruption say what it left. Other errors stay.
+func interrupted(err error, what string) error {
+	if exitCode(err) == exitInterrupted {
+		return &interruptedError{err, what}
+	}
+	return err
+}
+
+func (e *interruptedError) Error() string { return e.what }
+func (e *interruptedError) Unwrap() error { return e.err }

@@ -29,6 +29,8 @@ type cli struct {
 	ServeSecondary serveSecondaryCmd `cmd:"" help:"Keep a data file a replica of a primary's, reconnecting for ever."`
 	Catchup        catchupCmd        `cmd:"" help:"Bring a data file up to its source's present end, once."`
 	Verify         verifyCmd         `cmd:"" help:"Say whether a storage is sound, or how two of them relate."`
+	Dump           dumpCmd           `cmd:"" help:"Write transactions as text."`
+	Restore        restoreCmd        `cmd:"" help:"Write the transactions of a dump into a data file."`
 	Info           infoCmd           `cmd:"" help:"Tell the facts of a data file."`
 	Log            logCmd            `cmd:"" help:"Show the history of a data file, newest last."`
 	HelpCmd        helpCmd           `cmd:"" name:"help" help:"Explain a command or a topic."`

@@ -13,11 +13,15 @@ import (
 // A verifyCmd is zrs verify.
 type verifyCmd struct {
 	BlobDir     string `placeholder:"DIR" help:"Directory of the blobs that belong to A; without it no blobs are looked for."`
-	Blobs       string `enum:"none,exist,size,content" default:"exist" placeholder:"HOW" help:"What is looked at of blobs: none, exist, size or content; of one storage alone, none or whether they exist."`
+	Blobs       string `enum:"auto,none,exist,size,content" default:"auto" placeholder:"HOW" help:"What is looked at of blobs: none, exist, size, content or auto; of one storage alone whether they exist, of two their content where both sides' blobs are known."`
 	References  bool   `help:"Follow the references from the root: find those that lead nowhere, count what nothing leads to."`
 	MaxFindings int    `default:"100" placeholder:"N" help:"Tell at most this many findings; the rest are counted."`
-	A           string `arg:"" name:"A" help:"Data file to verify."`
-	B           string `arg:"" optional:"" name:"B" help:"Data file, or address of a primary, to compare it with."`
+
+	compareFlags `embed:""`
+	digestFlags  `embed:""`
+
+	A string `arg:"" name:"A" help:"Data file to verify; to compare, an address of a primary too."`
+	B string `arg:"" optional:"" name:"B" help:"Data file, or address of a primary, to compare it with."`
 }
 
 // Help is the DESCRIPTION of zrs-verify(1).
@@ -51,7 +55,9 @@ changed; detail), blobs (records, files, bytes, empty, missing, extra), referenc
 (reachable, orphans, gone, followed, dangling, dangling_orphans), findings, damage,
 incomplete, notes, untold, seconds. Each finding has kind, severity (damage, incomplete
 or note), offset, tid, oid, detail, meaning, and where they apply file, class, target
-and reference_path.`
+and reference_path.
+
+` + verifyTwoHelp + "\n\n" + verifyDigestHelp
 }
 
 // Examples are the EXAMPLES of the manual page.
@@ -62,7 +68,9 @@ func (*verifyCmd) Examples() string {
 
 Look for references that lead nowhere:
 
-	zrs verify --references Data.fs`
+	zrs verify --references Data.fs
+
+` + verifyTwoExamples + "\n\n" + verifyDigestExamples
 }
 
 // Validate is kong's hook after parsing.
@@ -70,13 +78,16 @@ func (c *verifyCmd) Validate() error {
 	if c.MaxFindings < 0 {
 		return fmt.Errorf("--max-findings: %d is less than 0", c.MaxFindings)
 	}
-	return nil
+	return errors.Join(c.checkComparing(c.B != ""), c.digestFlags.check(c.B != ""))
 }
 
 // Run is what the command does.
 func (c *verifyCmd) Run(ctx context.Context, e *env) error {
 	if c.B != "" {
 		return c.compare(ctx, e)
+	}
+	if c.digestFlags.wanted() {
+		return c.digest(ctx, e)
 	}
 	src, err := findSource(c.A)
 	if err != nil {

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -128,4 +129,76 @@ func equalAt(src io.ReaderAt, off int64, want []byte) (bool, error) {
 		want, off = want[n:], off+int64(n)
 	}
 	return true, nil
+}
+
+// ErrNoRevision is returned when the revision of an object that another one is to
+// be a copy of was never written here.
+var ErrNoRevision = errors.New("no such revision")
+
+// Copy writes a record of the transaction that has the data of an earlier
+// revision, as an undo does: a back pointer to the object's last record in the
+// transaction from. If it has none there, the data that it had as of then is
+// written in full, as ZODB does. If it had none, the error wraps
+// [ErrNoRevision], and the writer stays usable. The result tells where the data
+// is, for [Writer.ReadData].
+func (w *Writer) Copy(oid OID, tid, from TID) (Resolved, error) {
+	switch {
+	case w.err != nil:
+		return Resolved{}, w.err
+	case !w.txn.active:
+		return Resolved{}, w.fail(errors.New("fs: Copy outside a transaction"))
+	}
+	source, err := w.revision(oid, from)
+	if errors.Is(err, ErrNoRevision) || errors.Is(err, ErrDamaged) {
+		return Resolved{}, err
+	}
+	if err != nil {
+		return Resolved{}, w.fail(err)
+	}
+	found, err := Resolve(w.file, w.path, &source)
+	if err != nil {
+		return found, err
+	}
+	if source.TID == from {
+		return found, w.restoreAt(Restored{OID: oid, TID: tid}, source.Offset)
+	}
+	data := make([]byte, found.Length)
+	if err := w.ReadData(data, found.Offset); err != nil {
+		return found, w.fail(err)
+	}
+	return found, w.restoreAt(Restored{OID: oid, TID: tid, Data: data}, 0)
+}
+
+// revision finds the last record of oid in a transaction not later than tid. It
+// follows the previous pointers, and where a pack has cut them searches the
+// transaction by its TID.
+func (w *Writer) revision(oid OID, tid TID) (Record, error) {
+	off, err := w.previous(oid)
+	if err != nil {
+		return Record{}, err
+	}
+	for off != 0 {
+		rec, err := w.readBack(off)
+		if err != nil {
+			return Record{}, err
+		}
+		if rec.OID == oid && rec.TID <= tid {
+			return rec, nil
+		}
+		off = rec.Prev
+	}
+	rec, ok, err := w.searchRecord(oid, tid)
+	if err == nil && !ok {
+		err = fmt.Errorf("%s: object %s in transaction %s: %w", w.path, oid, tid, ErrNoRevision)
+	}
+	return rec, err
+}
+
+// ReadData reads data that was written, from the offset off of the file.
+func (w *Writer) ReadData(b []byte, off int64) error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	_, err := w.file.ReadAt(b, off)
+	return err
 }

@@ -175,22 +175,27 @@ func (w *Writer) Restore(rec Restored) error {
 	case !w.txn.active:
 		return w.fail(errors.New("fs: Restore outside a transaction"))
 	}
+	var back int64
+	if rec.DataTxn != 0 {
+		var err error
+		if back, err = w.backPointer(rec); err != nil {
+			return w.fail(err)
+		}
+	}
+	return w.restoreAt(rec, back)
+}
+
+// restoreAt writes a record with a back pointer, or with its data if that is 0.
+func (w *Writer) restoreAt(rec Restored, back int64) error {
 	prev, err := w.previous(rec.OID)
 	if err != nil {
 		return w.fail(err)
 	}
-	out := Record{Offset: w.end(), OID: rec.OID, TID: rec.TID, Txn: w.txn.start, Prev: prev}
+	out := Record{Offset: w.end(), OID: rec.OID, TID: rec.TID, Txn: w.txn.start, Prev: prev, Back: back}
 	if out.Offset > MaxOffset-int64(len(rec.Data))-recordHeaderSize {
 		return w.fail(fmt.Errorf("%s: the file would grow over %d bytes, which index files can't express", w.path, int64(MaxOffset)))
 	}
-	if rec.DataTxn != 0 {
-		back, err := w.backPointer(rec)
-		if err != nil {
-			return w.fail(err)
-		}
-		out.Back = back
-	}
-	if out.Back == 0 {
+	if back == 0 {
 		out.Length = int64(len(rec.Data))
 	}
 	w.buf = out.appendHeader(w.buf)

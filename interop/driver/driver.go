@@ -3,8 +3,9 @@
 //
 // The programs are in interop/python. Each reads commands as JSON lines from
 // its standard input and answers on its standard output; driver.py there has
-// the details of the conversation. They run in one of two environments that
-// interop/venv.sh makes: [Legacy] has zc.zrs, [Modern] today's ZODB and ZEO.
+// the details of the conversation. They run in one of three environments that
+// interop/venv.sh makes: [Legacy] has zc.zrs, [Modern] today's ZODB and ZEO,
+// [Tools] zodbtools.
 package driver
 
 import (
@@ -24,6 +25,7 @@ type Env string
 const (
 	Legacy Env = "legacy" // zc.zrs 3.1.0, ZODB 5.5.1, ZEO 5.2
 	Modern Env = "modern" // ZODB 6.4, ZEO 6.2
+	Tools  Env = "tools"  // zodbtools, ZODB 5.8.1
 )
 
 // Environment variables.

@@ -1,0 +1,31 @@
+"""Runs a command line tool of ZODB or of zodbtools in this environment.
+
+usage: tool.py MODULE ARGS...
+       tool.py zodb COMMAND ARGS...
+
+MODULE is run as with python -m: ZODB.FileStorage.fsdump, ZODB.scripts.repozo. The
+commands are zodbtools', one module each: its own entry point imports all of them,
+and fails where Python was built without gdbm.
+"""
+
+import importlib
+import runpy
+import sys
+
+
+def main():
+    del sys.argv[0]
+    if sys.argv[0] != "zodb":
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        return
+    from zodbtools import util
+
+    # zodbtools looks up functions by what pygolang's b() returns. In the last
+    # release of pygolang that is bytes, in later ones it equals the text.
+    registry = util.hashRegistry
+    registry.update({name.encode(): func for name, func in list(registry.items())})
+    del sys.argv[0]
+    importlib.import_module("zodbtools.zodb" + sys.argv[0]).main(sys.argv)
+
+
+main()

@@ -101,9 +101,9 @@ type spanText struct {
 	fault, err    error
 
 	// For the next transaction.
-	recs  []record
-	order []sortKey
-	buf   []byte
+	keys   []key
+	memory []record
+	buf    []byte
 }
 
 type blobRef struct {
@@ -120,7 +120,7 @@ func (j *job) work(s *fs.Span) *spanText {
 	if t == nil {
 		t = new(spanText)
 	}
-	*t = spanText{output: output{b: t.b[:0]}, blobs: t.blobs[:0], recs: t.recs, order: t.order, buf: t.buf}
+	*t = spanText{output: output{b: t.b[:0]}, blobs: t.blobs[:0], keys: t.keys, memory: t.memory, buf: t.buf}
 	if !j.serial(s) {
 		t.err = j.span(t, &t.output, s)
 	}
@@ -186,8 +186,12 @@ type recordReader interface {
 // txn formats one transaction, if it is wanted. If it is in memory, all its data
 // stays there until it is done.
 func (j *job) txn(t *spanText, o *output, head *fs.Txn, r recordReader, inMemory bool) error {
-	x := &txn{Txn: head, file: j.file, path: j.path, records: t.recs[:0], order: t.order[:0], buf: t.buf}
-	defer func() { t.recs, t.order, t.buf = x.records, x.order, x.buf }()
+	x := &txn{Txn: head, file: j.file, path: j.path, keys: t.keys[:0], buf: t.buf}
+	defer func() { t.keys, t.buf = x.keys, x.buf }()
+	if inMemory {
+		x.memory = t.memory[:0]
+		defer func() { t.memory = x.memory }()
+	}
 	if j.Format == Fsdump { // which is written by one goroutine
 		x.number = j.number
 		j.number++
@@ -198,16 +202,25 @@ func (j *job) txn(t *spanText, o *output, head *fs.Txn, r recordReader, inMemory
 	if err := j.gather(t, x, r, inMemory); err != nil {
 		return err
 	}
-	if j.OIDs != nil && len(x.records) == 0 {
+	if j.OIDs != nil && len(x.keys) == 0 {
 		return nil
 	}
 	if err := j.findBlobs(t, o, x); err != nil {
 		return err
 	}
 	j.format.head(o, x)
-	for i, key := range x.order {
-		if err := j.format.record(o, x, &x.records[key.i], i == 0); err != nil {
+	done := j.Stats.Bytes.Load()
+	for i, k := range x.keys {
+		r, err := x.record(k)
+		if err == nil {
+			err = j.format.record(o, x, r, i == 0)
+		}
+		if err != nil {
 			return err
+		}
+		if !inMemory {
+			done += r.Size()
+			j.Stats.Bytes.Store(done)
 		}
 		if err := o.relieve(); err != nil {
 			return err
@@ -215,14 +228,14 @@ func (j *job) txn(t *spanText, o *output, head *fs.Txn, r recordReader, inMemory
 	}
 	j.format.tail(o, x)
 	t.txns++
-	t.records += int64(len(x.records))
+	t.records += int64(len(x.keys))
 	return o.relieve()
 }
 
 // gather reads the headers of a transaction's records, all of which are checked
 // then, and puts them into order.
 func (j *job) gather(t *spanText, x *txn, r recordReader, inMemory bool) error {
-	for number := 0; ; number++ {
+	for number := int32(0); ; number++ {
 		head, err := r.NextRecord()
 		if errors.Is(err, io.EOF) {
 			break
@@ -240,17 +253,20 @@ func (j *job) gather(t *spanText, x *txn, r recordReader, inMemory bool) error {
 			continue
 		}
 		rec := record{Record: *head, number: number}
-		switch {
-		case head.Length > 0 && inMemory:
-			rec.data, err = r.Data()
-		case head.Length == 0:
+		if head.Length == 0 {
 			rec.found, err = r.Resolve()
+		} else if inMemory {
+			rec.data, err = r.Data()
 		}
 		if err != nil {
 			return err
 		}
-		x.order = append(x.order, sortKey{rec.OID, len(x.records)})
-		x.records = append(x.records, rec)
+		at := head.Offset
+		if inMemory {
+			at = int64(len(x.memory))
+			x.memory = append(x.memory, rec)
+		}
+		x.keys = append(x.keys, key{head.OID, at, number})
 	}
 	if !j.Disk {
 		x.sort()

@@ -12,20 +12,51 @@ import (
 // A txn is a transaction that is being formatted.
 type txn struct {
 	*fs.Txn
-	number  int64     // counted from the first that was read
-	records []record  // in the order of the file
-	order   []sortKey // of the records, as they are written
-	file    io.ReaderAt
-	path    string // of the file, for messages
-	buf     []byte // data of a record that is not in memory
+	number int64 // counted from the first that was read
+	keys   []key // of its records, in the order in which they are written
+	file   io.ReaderAt
+	path   string   // of the file, for messages
+	memory []record // in the order of the file; nil if the file is to be read again
+	one    record   // that was read last
+	buf    []byte   // its data
+}
+
+// A key is where a record is: little enough for transactions of any size.
+type key struct {
+	oid    fs.OID
+	at     int64 // offset in the file, or index in memory
+	number int32 // its place in the transaction
+}
+
+// compare is by OIDs. Several records of the same object stay in their order.
+func (a key) compare(b key) int { return cmp.Or(cmp.Compare(a.oid, b.oid), cmp.Compare(a.at, b.at)) }
+
+// sort brings the keys into the order of the OIDs.
+func (x *txn) sort() {
+	if !slices.IsSortedFunc(x.keys, key.compare) {
+		slices.SortFunc(x.keys, key.compare)
+	}
+}
+
+// record returns the record of a key. It is valid until the next call.
+func (x *txn) record(k key) (*record, error) {
+	if x.memory != nil {
+		return &x.memory[k.at], nil
+	}
+	head, err := fs.ReadRecord(x.file, x.path, k.at)
+	if err == nil {
+		x.one = record{Record: head, number: k.number}
+		x.one.found, err = fs.Resolve(x.file, x.path, &head)
+	}
+	return &x.one, err
 }
 
 // A record is a revision of an object in it.
 type record struct {
 	fs.Record
-	number int         // its place in the transaction
-	found  fs.Resolved // where the data is, if it is not here
-	data   []byte      // what is here, if it is in memory
+	number int32       // its place in the transaction
+	found  fs.Resolved // where the data is, if it is not in memory
+	data   []byte      // what is in memory
 }
 
 // gone reports whether the object does not exist as of the record.
@@ -37,24 +68,6 @@ func (r *record) size() int64 {
 		return r.Length
 	}
 	return r.found.Length
-}
-
-// A sortKey is a record's place in the order of OIDs. Several records of the same
-// object stay in their order.
-type sortKey struct {
-	oid fs.OID
-	i   int
-}
-
-func (a sortKey) compare(b sortKey) int {
-	return cmp.Or(cmp.Compare(a.oid, b.oid), cmp.Compare(a.i, b.i))
-}
-
-// sort brings the order of the records into that of their OIDs.
-func (x *txn) sort() {
-	if !slices.IsSortedFunc(x.order, sortKey.compare) {
-		slices.SortFunc(x.order, sortKey.compare)
-	}
 }
 
 // data returns the first n bytes of a record's data, or all if there are fewer.
@@ -90,8 +103,11 @@ func (j *job) findBlobs(t *spanText, o *output, x *txn) error {
 	if j.Blob == nil {
 		return nil
 	}
-	for i := range x.records {
-		r := &x.records[i]
+	for _, k := range x.keys {
+		r, err := x.record(k)
+		if err != nil {
+			return err
+		}
 		if r.gone() {
 			continue
 		}

@@ -128,7 +128,8 @@ type comparer struct {
 	packed  bool           // they differ by what packs did
 	parted  bool           // one has transactions that the other should have
 	found   int64          // differences, but for those of blobs
-	unequal int64          // offset of a transaction that is not the same in both files
+	sameTo  int64          // up to where the bytes of both files were found to be the same
+	unequal int64          // offset of a transaction to be passed record by record
 	blobs   errgroup.Group // comparisons of blob files, beside the rest
 
 	mu    sync.Mutex // guards what those write: first; result.Differences, their count, Blobs and BlobsMissing

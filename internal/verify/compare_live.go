@@ -250,6 +250,10 @@ func (c *comparer) lastCommonBefore(ctx context.Context, tid fs.TID) error {
 			i = 1
 		}
 		txn, err := streams[i].Next(ctx)
+		if isDamage(err) {
+			c.stop(c.sides[i], err)
+			return nil
+		}
 		if isEnd(err) || err == nil && txn.TID >= tid {
 			return nil
 		}
@@ -263,16 +267,31 @@ func (c *comparer) lastCommonBefore(ctx context.Context, tid fs.TID) error {
 }
 
 // eachTxn calls fn for the transactions of s that are later than after, until it
-// says that it needs no more.
+// says that it needs no more, or damage is met.
 func (c *comparer) eachTxn(ctx context.Context, s *side, after fs.TID, fn func(Stream, *fs.Txn) (more bool, err error)) error {
+	err := c.walk(ctx, s, after, fn)
+	if isDamage(err) {
+		c.stop(s, err)
+		return nil
+	}
+	return err
+}
+
+func (c *comparer) walk(ctx context.Context, s *side, after fs.TID, fn func(Stream, *fs.Txn) (more bool, err error)) error {
 	stream, err := s.Open(ctx, after)
 	if err != nil {
 		return err
 	}
 	defer stream.Close()
+	file, _ := stream.(*fileStream)
+	var counted int64
 	for {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if file != nil {
+			c.opts.Progress.Bytes.Add(file.pos - counted)
+			counted = file.pos
 		}
 		txn, err := stream.Next(ctx)
 		if isEnd(err) || errors.Is(err, fs.ErrTornTail) {

@@ -109,6 +109,9 @@ func TestCompare_Range(t *testing.T) {
 		{a, "1 a=1; 2 a=2; 3 a=3", 2, 3, Equal},
 		{a, "1 a=1; 2 a=2; 3 a=3", 2, 4, Ahead},
 		{a, "1 a=1; 2 a=2; 3 a=3", 6, 0, Equal},
+		// What an undo in the range leads to differs before it.
+		{"1 a=1; 2 a=2; 3 a=1^1", "1 a=X; 2 a=2; 3 a=1^X", 3, 0, Diverged},
+		{"1 a=1; 2 a=2; 3 a=1^1", "1 a=1; 2 a=2; 3 a=1^1", 3, 0, Equal},
 		// What supersedes is behind the range, and what refers is before it.
 		{a, "1 a=1; 4p a=4; 5 a=5", 2, 3, EqualAfterPack},
 		{"1 a=1>b b=1; 2 b=2; 3 c=3; 4 c=4", "1p a=1>b b=1; 3p c=3; 4 c=4", 2, 4, Diverged},

@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"zrs/internal/fs"
 	"zrs/internal/pickle"
@@ -21,16 +22,19 @@ func (c *comparer) passEqual(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		wa, wb := a.file.window(), b.file.window()
-		n := fs.WholeTransactions(wa[:commonPrefix(wa, wb)])
 		pos := a.file.pos
+		wa, wb := a.file.window(), b.file.window()
+		if c.sameTo <= pos {
+			c.sameTo = pos + int64(commonPrefix(wa, wb))
+		}
+		n := fs.WholeTransactions(wa[:min(c.sameTo-pos, int64(len(wa)))])
 		done, err := c.passEqualBytes(wa[:n:n], pos)
 		if err != nil {
 			return err
 		}
 		a.file.pos, b.file.pos = pos+done, pos+done
-		if done == 0 {
-			c.unequal = pos
+		if done < int64(n) || n == 0 {
+			c.unequal = pos + done
 		}
 	}
 	return nil
@@ -83,9 +87,22 @@ func (c *comparer) passEqualBytes(b []byte, pos int64) (done int64, err error) {
 }
 
 func unlessDamage(err error) error {
-	if isDamage(err) {
+	if isDamage(err) || errors.Is(err, errElsewhere) {
 		return nil // it will be met again
 	}
+	return err
+}
+
+// errElsewhere says that the same bytes may mean something else in the files.
+var errElsewhere = errors.New("a back pointer leads to what was not compared")
+
+// equalBack sees to the back pointer of a record that is the same in both files:
+// where all before it was the same, its data is the same.
+func (c *comparer) equalBack(r *fs.Reader) error {
+	if c.opts.From > 0 || c.found > 0 || c.parted || c.packed {
+		return errElsewhere
+	}
+	_, err := r.Resolve()
 	return err
 }
 
@@ -101,6 +118,11 @@ func (c *comparer) equalRecords(r *fs.Reader, txn *fs.Txn) (count int64, err err
 			return count, err
 		}
 		count++
+		if rec.Length == 0 {
+			if err := c.equalBack(r); err != nil {
+				return count, err
+			}
+		}
 		for _, s := range c.sides {
 			c.supersede(s, rec.OID, txn.Status)
 		}

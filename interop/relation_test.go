@@ -88,7 +88,12 @@ func TestRelations(t *testing.T) {
 				if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
 					t.Fatal(err)
 				}
-				t.Run(p.Name, func(t *testing.T) { checkPair(t, filepath.Join(dir, p.Name), p) })
+				t.Run(p.Name, func(t *testing.T) {
+					checkPair(t, filepath.Join(dir, p.Name), p)
+					if env == driver.Modern && p.Relation != "damaged" {
+						checkServed(t, filepath.Join(dir, p.Name), p)
+					}
+				})
 			}
 			if n < leastPairs {
 				t.Errorf("%d pairs, want %d at least", n, leastPairs)
@@ -117,6 +122,26 @@ func checkPair(t *testing.T, dir string, p relatedPair) {
 				t.Errorf("%s: differences %v, want %s among them", order.a, r.Differences, want)
 			}
 		}
+	}
+}
+
+// checkServed compares the pair again, with one side served by a primary.
+func checkServed(t *testing.T, dir string, p relatedPair) {
+	t.Helper()
+	a, b := database{data: dir + "/a.fs"}, database{data: dir + "/b.fs"}
+	if _, err := os.Stat(dir + "/a.blobs"); err == nil {
+		a.blobs, b.blobs = dir+"/a.blobs", dir+"/b.blobs"
+	}
+	for _, order := range []struct {
+		file, served database
+		want         string
+	}{{a, b, p.Relation}, {b, a, mirrored(p.Relation)}} {
+		z, address := servePrimary(t, order.served)
+		args := append(order.file.args(), address)
+		if r, code := verifyTwo(t, args...); r.Relation != order.want || code != p.Code {
+			t.Errorf("%s, served: %s, exit code %d, want %s, %d", order.served.data, r.Relation, code, order.want, p.Code)
+		}
+		z.terminate()
 	}
 }
 

@@ -26,6 +26,7 @@ type Stream struct {
 	src     Source
 	timeout time.Duration
 
+	start fs.TID      // where the first connection begins
 	conn  *streamConn // nil between two
 	round int
 	known fs.TID // the last transaction when the connection was made
@@ -57,10 +58,12 @@ type streamConn struct {
 	heard    int64
 }
 
-// OpenStream connects to a source to read what is later than after. It gives up
-// when the source does not answer for the time of timeout where an answer is due.
+// OpenStream connects to a source to read what is later than after. It need not be
+// a transaction of the source: one that refuses it is asked for everything. It
+// gives up when the source does not answer for the time of timeout where an answer
+// is due.
 func OpenStream(ctx context.Context, src Source, after fs.TID, timeout time.Duration) (*Stream, error) {
-	s := &Stream{src: src, timeout: timeout, known: after, last: after, prev: after}
+	s := &Stream{src: src, timeout: timeout, start: after, known: after, last: after, prev: after}
 	return s, s.connect(ctx, after)
 }
 
@@ -139,6 +142,13 @@ func (s *Stream) Next(ctx context.Context) (*fs.Txn, error) {
 		switch {
 		case isEnd(err):
 			if err := s.again(ctx); err != nil {
+				return nil, err
+			}
+			continue
+		case errors.Is(err, ErrRefused) && s.start != 0:
+			s.Close()
+			s.start, s.prev = 0, 0
+			if err := s.connect(ctx, 0); err != nil {
 				return nil, err
 			}
 			continue

@@ -130,6 +130,11 @@ func TestStream_Corpus(t *testing.T) {
 					t.Error(err)
 				}
 				checkLines(t, got, want[n/2:])
+				// A transaction that it never had: it refuses, and is asked for all.
+				if got, err = readStream(t, src, tids[n/2-1].tid+1, time.Minute); err != nil {
+					t.Error(err)
+				}
+				checkLines(t, got, want[n/2:])
 			}
 		})
 	}

@@ -193,12 +193,8 @@ func (c *comparer) judgeTail(ctx context.Context, s, other *side) error {
 // complete fills in what was not at hand when differences were found by what is
 // missing.
 func (c *comparer) complete(ctx context.Context) error {
-	for i := range c.result.Differences {
-		d := &c.result.Differences[i]
-		if d.Kind != DiffRevision && d.Kind != DiffLost {
-			continue
-		}
-		if err := c.describeMissing(ctx, d); err != nil {
+	for _, s := range c.sides {
+		if err := c.describeMissing(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -208,23 +204,39 @@ func (c *comparer) complete(ctx context.Context) error {
 	return c.lastCommonBefore(ctx, c.first)
 }
 
-// describeMissing fills in what the other side has.
-func (c *comparer) describeMissing(ctx context.Context, d *Difference) error {
-	other := c.sides[1-d.Side]
-	return c.eachTxn(ctx, other, d.TID-1, func(stream Stream, txn *fs.Txn) (bool, error) {
-		if txn.TID != d.TID {
+// describeMissing fills in what s has of what the other side lacks.
+func (c *comparer) describeMissing(ctx context.Context, s *side) error {
+	missing := make(map[fs.TID][]*Difference)
+	first, last := fs.MaxTID, fs.TID(0)
+	for i := range c.result.Differences {
+		d := &c.result.Differences[i]
+		if (d.Kind == DiffRevision || d.Kind == DiffLost) && d.Side != s.number {
+			missing[d.TID] = append(missing[d.TID], d)
+			first, last = min(first, d.TID), max(last, d.TID)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return c.eachTxn(ctx, s, first-1, func(stream Stream, txn *fs.Txn) (bool, error) {
+		if txn.TID > last {
 			return false, nil
 		}
-		return false, eachRecord(ctx, stream, func(rec *fs.Record) error {
-			if rec.OID != d.OID {
+		differences := missing[txn.TID]
+		if len(differences) == 0 {
+			return true, nil
+		}
+		return true, eachRecord(ctx, stream, func(rec *fs.Record) error {
+			i := slices.IndexFunc(differences, func(d *Difference) bool { return d.OID == rec.OID })
+			if i < 0 {
 				return nil
 			}
 			data, err := stream.Data()
 			if err != nil {
 				return err
 			}
-			sum := sha256.Sum256(data)
-			d.describe(other.number, &lonely{size: rec.Length, sum: sum})
+			d := differences[i]
+			d.describe(s.number, &lonely{size: rec.Length, sum: sha256.Sum256(data)})
 			d.Sizes[d.Side], d.Class = -1, className(data)
 			return nil
 		})

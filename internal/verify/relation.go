@@ -88,10 +88,9 @@ type SideResult struct {
 	Only      []OnlyTxn
 	OnlyCount int64
 
-	Tail         error   // an unfinished transaction at the end, which does not count
-	Damage       error   // why it could not be read further
-	BlobsMissing int64   // records of blobs without the blob
-	Stopped      *fs.TID // the last transaction before the damage
+	Tail         error // an unfinished transaction at the end, which does not count
+	Damage       error // why it could not be read further
+	BlobsMissing int64 // records of blobs without the blob
 }
 
 // An OnlyTxn is a transaction that one side has.

@@ -111,7 +111,7 @@ func (c *restoreCmd) Run(ctx context.Context, e *env) error {
 
 // restore does the work, and tells in sum what it was.
 func (c *restoreCmd) restore(ctx context.Context, e *env, sum *restoreSummary, p *progress) (err error) {
-	in, err := openInput(e.stdin, c.In)
+	in, err := openInput(ctx, e.stdin, c.In)
 	if err != nil {
 		return err
 	}

@@ -18,10 +18,14 @@ def main():
     if sys.argv[0] != "zodb":
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
         return
+    import golang
+
+    # zodbtools asks for b, which later releases of pygolang have: bytes stay, and
+    # text is encoded as it came.
+    golang.b = lambda s: s if isinstance(s, bytes) else s.encode("utf-8", "surrogateescape")
     from zodbtools import util
 
-    # zodbtools looks up functions by what pygolang's b() returns. In the last
-    # release of pygolang that is bytes, in later ones it equals the text.
+    # It looks up hash functions by what b returns.
     registry = util.hashRegistry
     registry.update({name.encode(): func for name, func in list(registry.items())})
     del sys.argv[0]

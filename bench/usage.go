@@ -37,6 +37,9 @@ func runMeasured(cmd *exec.Cmd) (stdout []byte, used *Usage, err error) {
 		case err := <-done:
 			p := cmd.ProcessState
 			used.CPU = (p.UserTime() + p.SystemTime()).Seconds()
+			if used.PeakRSS == 0 { // it was too quick to be seen
+				used.PeakRSS = peakAtEnd(p)
+			}
 			if err != nil {
 				err = fmt.Errorf("%w\n%s", err, &errors)
 			}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // ticks is the unit of CPU times in /proc: USER_HZ, a constant of the kernel's
@@ -35,6 +36,16 @@ func UsageOf(pid int) (*Usage, error) {
 		u.CPU += float64(n) / ticks
 	}
 	return u, nil
+}
+
+// peakAtEnd returns the peak of memory that the kernel tells of a process that has
+// ended: it is no less than that of the process which started it.
+func peakAtEnd(p *os.ProcessState) int64 {
+	usage, ok := p.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	return usage.Maxrss << 10
 }
 
 // sizeField finds a line such as "VmRSS:	 1234 kB" and returns the bytes, 0 if

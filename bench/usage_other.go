@@ -2,7 +2,10 @@
 
 package bench
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
 // UsageOf is for Linux only.
 func UsageOf(int) (*Usage, error) { return nil, errors.ErrUnsupported }
@@ -12,3 +15,5 @@ func cpuModel() string { return "" }
 func totalMemory() int64 { return 0 }
 
 func loadAverage() float64 { return 0 }
+
+func peakAtEnd(*os.ProcessState) int64 { return 0 }

@@ -19,10 +19,13 @@ def main():
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
         return
     import golang
+    import golang.gcompat
+    import golang.strconv
 
-    # zodbtools asks for b, which later releases of pygolang have: bytes stay, and
-    # text is encoded as it came.
+    # zodbtools is made for later releases of pygolang: they have b, which leaves
+    # bytes and encodes text, and what their qq returns goes into bytes.
     golang.b = lambda s: s if isinstance(s, bytes) else s.encode("utf-8", "surrogateescape")
+    golang.gcompat.qq = lambda s: golang.strconv.quote(golang.b(s))
     from zodbtools import util
 
     # It looks up hash functions by what b returns.

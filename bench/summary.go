@@ -28,7 +28,7 @@ func Summary(results []*Result) []Row {
 		s[key] = append(s[key], r)
 	}
 	var rows []Row
-	for _, row := range []*Row{
+	all := []*Row{
 		s.seed("seed, 1 GB of 1 kB records", Records, 10),
 		s.seed("seed, 100 000 tiny transactions", Tiny, 20),
 		s.server(Records),
@@ -64,7 +64,11 @@ func Summary(results []*Result) []Row {
 		s.flat("the same, flat in size", "stuck-secondaries", ZRS, "primary"),
 		s.memory("memory, secondary in seed", "catch-up", "-", "secondary"),
 		s.flat("the same, flat in size", "catch-up", ZRS+"-"+ZRS, "secondary"),
-	} {
+	}
+	for _, command := range largeCommands {
+		all = append(all, s.large(command))
+	}
+	for _, row := range all {
 		if row != nil {
 			rows = append(rows, *row)
 		}
@@ -299,6 +303,28 @@ func (s summary) memory(what, name, separator, role string) *Row {
 	}
 	return row
 }
+
+// large is about a command on a database of 20 GB: whatever is in it, the memory
+// is that of the command.
+func (s summary) large(command string) *Row {
+	key := resultKey{"large", ZRS + " " + command, ""}
+	n, ok := s.median(key, peak(ZRS))
+	if !ok {
+		return nil
+	}
+	took, _ := s.median(key, seconds)
+	size, _ := s.median(key, func(r *Result) float64 { return float64(r.Bytes) })
+	return &Row{
+		What:   fmt.Sprintf("memory, %s, %.0f GB", command, size/1e9),
+		New:    megabytes(n),
+		Target: fmt.Sprintf("≤ %s", megabytes(mostMemory)),
+		Met:    n <= mostMemory,
+		Note:   duration(took),
+	}
+}
+
+// mostMemory is what a command may use, its index aside.
+const mostMemory = 64e6
 
 func peak(role string) func(*Result) float64 {
 	return func(r *Result) float64 { return float64(r.Processes[role].PeakRSS) }

@@ -8,7 +8,7 @@
 # ZODB and ZEO) and "tools" (zodbtools). They hold exactly what python/*.txt pin.
 # A stamp in each makes a second run return at once; a changed pin or another
 # Python makes the environment anew. PYTHON names the interpreter to use, python3
-# by default. "tools" also needs a C++ compiler.
+# by default. No compiler is needed.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -20,15 +20,9 @@ fail() {
 	exit 2
 }
 
-# build NAME prints the requirements for building the packages of an environment.
-build() {
-	cat "$here/python/build.txt"
-	test ! -e "$here/python/build-$1.txt" || cat "$here/python/build-$1.txt"
-}
-
 # stamp NAME prints what the environment NAME must have been made from.
 stamp() {
-	{ build "$1" && cat "$here/python/$1.txt" "$here/venv.sh"; } |
+	cat "$here/python/build.txt" "$here/python/$1.txt" "$here/venv.sh" |
 		"$python" -c 'import hashlib, sys
 print(sys.version)
 print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
@@ -41,8 +35,7 @@ install() {
 	env=$dir/$1
 	rm -rf "$env"
 	"$python" -m venv "$env"
-	build "$1" >"$env/build.txt"
-	pip install --only-binary :all: -r "$env/build.txt"
+	pip install --only-binary :all: -r "$here/python/build.txt"
 	pip install --only-binary :all: --no-binary zc.zrs,pygolang,zodbtools --no-build-isolation --use-pep517 \
 		--no-deps -r "$here/python/$1.txt"
 	pip check

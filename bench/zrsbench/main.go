@@ -160,7 +160,7 @@ func (s *suite) run(ctx context.Context, dir, zrs string) (err error) {
 		return err
 	}
 	for range s.repeat {
-		for _, step := range []func(context.Context) error{s.limits, s.open, s.verify, s.compare, s.dump, s.catchUp, s.stuck, s.latency} {
+		for _, step := range []func(context.Context) error{s.limits, s.open, s.verify, s.compare, s.dump, s.catchUp, s.stuck, s.latency, s.large} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -411,4 +411,13 @@ func (s *suite) latency(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (s *suite) large(ctx context.Context) error {
+	if s.bench.ZRS == "" {
+		return nil
+	}
+	return s.each(ctx, []string{"large", bench.ZRS}, func() ([]*bench.Result, error) {
+		return s.bench.Large(ctx, s.scale)
+	})
 }

@@ -165,9 +165,7 @@ func (c *catchupCmd) until() (fs.TID, error) {
 // checkApart refuses to take transactions or blobs from where they would go to.
 func (c *catchupCmd) checkApart(src source) error {
 	for _, pair := range [][2]string{{src.path, c.FS}, {c.SourceBlobDir, c.BlobDir}} {
-		a, errA := os.Stat(pair[0])
-		b, errB := os.Stat(pair[1])
-		if errA == nil && errB == nil && os.SameFile(a, b) {
+		if sameFile(pair[0], pair[1]) {
 			return fmt.Errorf("%s is the source and what is to be written", pair[1])
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -100,6 +101,9 @@ func (c *dumpCmd) Run(ctx context.Context, e *env) (err error) {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Stat(c.FS); err != nil {
+		return err // before anything is made
+	}
 	blobs, err := c.blobs(e, d)
 	if err != nil {
 		return err
@@ -168,6 +172,9 @@ func (c *dumpCmd) blobs(e *env, d *dump.Dumper) (*dump.BlobCopier, error) {
 	from, err := fs.OpenBlobDir(c.BlobDir)
 	if err != nil {
 		return nil, err
+	}
+	if sameFile(c.BlobDir, c.BlobsTo) {
+		return nil, errors.New("--blob-dir and --blobs-to are the same directory")
 	}
 	to, err := fs.CreateBlobDir(c.BlobsTo)
 	if err != nil {

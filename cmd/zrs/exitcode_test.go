@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"zrs/internal/dump"
 )
 
 func TestExitCode(t *testing.T) {
@@ -32,6 +34,9 @@ func TestExitCode(t *testing.T) {
 		{"network-deadline", &iofs.PathError{Op: "read", Err: os.ErrDeadlineExceeded}, 2},
 		{"interrupted", context.Cause(signalled), 130},
 		{"interrupted-with-more", errors.Join(context.Canceled, iofs.ErrNotExist), 10},
+		{"interrupted-told", interrupted(context.Canceled, "nothing was done"), 130},
+		{"guard", fmt.Errorf("dump: %w", &guardError{errors.New("it exists")}), 6},
+		{"damaged-dump", &dump.Error{Line: 1, Err: dump.ErrChecksum}, 3},
 		{"advice", advise(fmt.Errorf("open: %w", iofs.ErrNotExist), "look"), 10},
 	}
 	for _, tt := range tests {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,11 +26,14 @@ type inFile struct {
 	close func()
 }
 
-// openInput opens the file path, or standard input for "-".
-func openInput(stdin io.Reader, path string) (*inFile, error) {
+// openInput opens the file path, or standard input for "-". Reads of what is no
+// regular file end when ctx is done.
+func openInput(ctx context.Context, stdin io.Reader, path string) (*inFile, error) {
 	in := &inFile{close: func() {}}
-	src := stdin
-	if path != "-" {
+	var src io.Reader
+	if path == "-" {
+		src, in.close = interruptible(ctx, stdin)
+	} else {
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, err
@@ -37,6 +41,8 @@ func openInput(stdin io.Reader, path string) (*inFile, error) {
 		src, in.close = f, func() { f.Close() }
 		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
 			in.size = fi.Size()
+		} else {
+			src, in.close = interruptible(ctx, f)
 		}
 	}
 	if err := in.decompress(&countingReader{src, &in.read}); err != nil {
@@ -44,6 +50,19 @@ func openInput(stdin io.Reader, path string) (*inFile, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return in, nil
+}
+
+// interruptible returns a reader of what r reads that fails when ctx is done. A
+// read of a pipe can't be ended: the goroutine that waits for it ends with the
+// program, or with the pipe.
+func interruptible(ctx context.Context, r io.Reader) (_ io.Reader, stop func()) {
+	pr, pw := io.Pipe()
+	go func() {
+		_, err := io.CopyBuffer(struct{ io.Writer }{pw}, struct{ io.Reader }{r}, make([]byte, 256<<10))
+		pw.CloseWithError(err)
+	}()
+	release := context.AfterFunc(ctx, func() { pw.CloseWithError(context.Cause(ctx)) })
+	return pr, func() { release(); pr.Close() }
 }
 
 // maxZstdWindow bounds the memory that a compressed file can ask for. It is what
@@ -81,12 +100,12 @@ type compressedReader struct{ r io.Reader }
 
 func (c compressedReader) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		if _, ok := errors.AsType[*os.PathError](err); !ok {
-			err = fmt.Errorf("%w: %w", errCompression, err)
-		}
+	_, failed := errors.AsType[*os.PathError](err)
+	switch {
+	case err == nil, failed, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.Canceled):
+		return n, err
 	}
-	return n, err
+	return n, fmt.Errorf("%w: %w", errCompression, err)
 }
 
 // A countingReader counts what is read through it.

@@ -17,7 +17,7 @@ import (
 // A restoreCmd is zrs restore.
 type restoreCmd struct {
 	BlobDir   string `placeholder:"DIR" help:"Directory of the blobs that belong to FS, where they are restored to."`
-	BlobsFrom string `placeholder:"DIR" help:"Take the blobs from this blob directory, such as dump --blobs-to makes; needs --blob-dir."`
+	BlobsFrom string `placeholder:"DIR" help:"Take the blobs from this blob directory, such as dump --blobs-to makes; needs --blob-dir, which may be the same."`
 	Until     *when  `placeholder:"WHEN" help:"Stop after the last transaction that is not later than this transaction id or time."`
 	Replace   bool   `help:"Put what is restored in the place of an FS that exists, which is kept as FS.old-TIME."`
 	DryRun    bool   `help:"Read and check IN, say what would be done, and change nothing."`
@@ -111,7 +111,7 @@ func (c *restoreCmd) Run(ctx context.Context, e *env) error {
 
 // restore does the work, and tells in sum what it was.
 func (c *restoreCmd) restore(ctx context.Context, e *env, sum *restoreSummary, p *progress) (err error) {
-	in, err := openInput(e.stdin, c.In)
+	in, err := openInput(ctx, e.stdin, c.In)
 	if err != nil {
 		return err
 	}
@@ -125,6 +125,9 @@ func (c *restoreCmd) restore(ctx context.Context, e *env, sum *restoreSummary, p
 	if c.BlobsFrom != "" {
 		if r.Blobs, err = fs.OpenBlobDir(c.BlobsFrom); err != nil {
 			return err
+		}
+		if sameFile(c.BlobsFrom, c.BlobDir) {
+			c.BlobDir = "" // they are in place
 		}
 	}
 	if err = c.judgeTarget(ctx, sum); err != nil {

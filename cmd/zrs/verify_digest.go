@@ -203,7 +203,7 @@ func (c *verifyCmd) writeManifest(ctx context.Context, e *env, f *fs.File, opts 
 
 // checkManifest holds A against a manifest.
 func (c *verifyCmd) checkManifest(ctx context.Context, e *env, f *fs.File, opts verify.DigestOptions, path string) error {
-	m, err := openInput(e.stdin, path)
+	m, err := openInput(ctx, e.stdin, path)
 	if err != nil {
 		return err
 	}

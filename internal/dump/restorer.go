@@ -25,7 +25,8 @@ type Restorer struct {
 	// Until is the last transaction that is wanted.
 	Until fs.TID
 
-	// Blobs is where the blobs are taken from, nil to leave them out.
+	// Blobs is where the blobs are taken from, nil to leave them out. If the
+	// writer has no directory for them they stay there.
 	Blobs *fs.BlobDir
 
 	// Missing is called for each blob that is not there.
@@ -34,7 +35,7 @@ type Restorer struct {
 	Stats     Stats // Bytes are of data
 	Undone    int64 // transactions of status 'u', which are left out
 	BlobCount int64 // records of blobs
-	Copied    int64 // blobs
+	Copied    int64 // blobs that were there
 	BlobBytes int64
 	Lost      int64 // blobs that were not there
 
@@ -185,6 +186,14 @@ func (r *Restorer) blob(oid fs.OID, tid fs.TID, data []byte) error {
 		return err
 	}
 	defer src.Close()
+	if r.w.Blobs() == nil { // it is where it should be
+		fi, err := src.Stat()
+		if err == nil {
+			r.Copied++
+			r.BlobBytes += fi.Size()
+		}
+		return err
+	}
 	dst, err := r.w.CreateBlob(oid, tid)
 	if err != nil {
 		return err

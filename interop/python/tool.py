@@ -18,10 +18,17 @@ def main():
     if sys.argv[0] != "zodb":
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
         return
+    import golang
+    import golang.gcompat
+    import golang.strconv
+
+    # zodbtools is made for later releases of pygolang: they have b, which leaves
+    # bytes and encodes text, and what their qq returns goes into bytes.
+    golang.b = lambda s: s if isinstance(s, bytes) else s.encode("utf-8", "surrogateescape")
+    golang.gcompat.qq = lambda s: golang.strconv.quote(golang.b(s))
     from zodbtools import util
 
-    # zodbtools looks up functions by what pygolang's b() returns. In the last
-    # release of pygolang that is bytes, in later ones it equals the text.
+    # It looks up hash functions by what b returns.
     registry = util.hashRegistry
     registry.update({name.encode(): func for name, func in list(registry.items())})
     del sys.argv[0]

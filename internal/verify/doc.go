@@ -6,7 +6,10 @@
 // behind what it finds. What it finds is a [Finding]: a kind, a place, and what it
 // means for whoever runs the database.
 //
+// [Compare] tells how two storages relate, of which either may be what a primary
+// sends. The rules, and why they are right, are in docs/format.md.
+//
 // FileStorage has no checksums. A bit that flipped in an object's pickle, or in a
 // user's name, shows in no structure; only another copy, or digests that were kept
-// elsewhere, can tell.
+// elsewhere, can tell: [DigestFile], [WriteManifest] and [CheckManifest].
 package verify

@@ -1,6 +1,10 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+
+	"zrs/internal/pickle"
+)
 
 // SameExtension reports whether two extensions, as they are stored, are the same
 // but for what replication by zc.zrs makes of them: a zc.zrs secondary stores the
@@ -21,7 +25,7 @@ func CanonicalExtension(ext []byte) []byte {
 	}
 	c := newConverter()
 	v, _, err := c.pickles.Decode(ext)
-	if err != nil {
+	if err != nil || v.Kind != pickle.Dict {
 		return ext
 	}
 	body, err := c.values.AppendProtocol1(nil, v)

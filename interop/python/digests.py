@@ -36,6 +36,8 @@ def canonical(extension):
         value = pickle.loads(extension)
     except Exception:
         return extension
+    if not isinstance(value, dict):
+        return extension
     sent = io.BytesIO()
     pickler = pickle.Pickler(sent, 1)
     pickler.fast = True  # no object is shared then

@@ -13,10 +13,11 @@ import (
 
 // An infoCmd is zrs info.
 type infoCmd struct {
-	BlobDir string  `placeholder:"DIR" help:"Directory of the blobs that belong to FS; without it no blobs are counted."`
-	Quick   bool    `help:"Leave out what needs all of the file to be read."`
-	FS      string  `arg:"" name:"FS" help:"Data file to look at."`
-	Key     infoKey `arg:"" optional:"" name:"KEY" help:"Print this value alone."`
+	BlobDir  string  `placeholder:"DIR" help:"Directory of the blobs that belong to FS; without it no blobs are counted."`
+	Quick    bool    `help:"Leave out what needs all of the file to be read."`
+	DigestAt *when   `placeholder:"WHEN" help:"Print the digests that zrs verify --digest prints, after the last transaction that is not later than this transaction id or time."`
+	FS       string  `arg:"" name:"FS" help:"Data file to look at."`
+	Key      infoKey `arg:"" optional:"" name:"KEY" help:"Print this value alone."`
 }
 
 // Help is the DESCRIPTION of zrs-info(1).
@@ -51,6 +52,8 @@ keys have underscores for hyphens, and null is a value that there is not. The ke
 The counts of what is in the file, and damage, need all of it to be read. The others are
 there at once, however large it is; an incomplete transaction at the end, or a pack, takes
 a walk through what the index file does not cover.
+
+With --digest-at the answer is that of zrs verify --digest --at, and nothing else.
 
 A torn tail is normal for a moment while a transaction is written, and after a crash; ZODB
 and zrs cut it off when they next open FS for writing. If FS is damaged, what can be told
@@ -111,14 +114,22 @@ func infoParts() []infoPart {
 
 // Validate is kong's hook after parsing.
 func (c *infoCmd) Validate() error {
-	if strings.HasPrefix(string(c.Key), "blob") && c.BlobDir == "" {
+	switch {
+	case strings.HasPrefix(string(c.Key), "blob") && c.BlobDir == "":
 		return fmt.Errorf("%s needs --blob-dir", c.Key)
+	case c.DigestAt != nil && c.Key != "":
+		return fmt.Errorf("--digest-at and %s exclude each other", c.Key)
 	}
 	return nil
 }
 
 // Run is what the command does.
 func (c *infoCmd) Run(ctx context.Context, e *env) error {
+	if c.DigestAt != nil {
+		v := verifyCmd{A: c.FS, digestFlags: digestFlags{Digest: true, At: c.DigestAt}}
+		v.BlobDir = c.BlobDir
+		return v.digest(ctx, e)
+	}
 	f, err := fs.OpenFile(c.FS)
 	if err != nil {
 		return err

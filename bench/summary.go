@@ -361,7 +361,7 @@ func megabytes(bytes float64) string { return fmt.Sprintf("%.1f MB", bytes/1e6) 
 // WriteSummary writes the summary as a table in Markdown, and below it the limits
 // of the machine that were measured in the same run.
 func WriteSummary(w io.Writer, m Machine, results []*Result) error {
-	table := [][]string{{"what", "zc.zrs", "zrs", "ratio", "target", "met", "by what it is limited"}, nil}
+	table := [][]string{{"what", "the other", "zrs", "ratio", "target", "met", "by what it is limited"}, nil}
 	for _, r := range Summary(results) {
 		met := "no"
 		if r.Met {

@@ -95,7 +95,7 @@ func (c *catchupCmd) Run(ctx context.Context, e *env) error {
 	err = e.withProgress("catching up", func(p *progress) error { return c.catchup(ctx, e, src, &sum, p) })
 	sum.finish(err, time.Since(start))
 	answer := err == nil || e.json || errors.Is(err, repl.ErrIncomplete)
-	err = adviseSource(err, c.FS)
+	err = adviseSource(err, c.FS, c.Source)
 	if answer {
 		err = errors.Join(err, e.answer(&sum, sum.writeText))
 	}
@@ -230,10 +230,11 @@ func (c *catchupCmd) open(ctx context.Context, e *env, src source) (_ repl.Sourc
 }
 
 // adviseSource adds what to do when a source and our file do not fit.
-func adviseSource(err error, path string) error {
+func adviseSource(err error, path, source string) error {
 	switch {
 	case errors.Is(err, repl.ErrDiverged):
-		return advise(err, "find out which of the two is right before either is written to again;",
+		return advise(err, "zrs verify "+path+" "+source+"   shows what each has alone;",
+			"find out which of the two is right before either is written to again;",
 			"keep a copy of "+path+", then seed anew from the right one")
 	case errors.Is(err, repl.ErrPackedPast):
 		return advise(err, "move "+path+" and its blobs aside, and seed anew")

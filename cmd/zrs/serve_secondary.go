@@ -81,7 +81,7 @@ func (c *serveSecondaryCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	return adviseSource(stopped(errors.Join(c.replicate(ctx, w, e), w.CloseUnused())), c.FS)
+	return adviseSource(stopped(errors.Join(c.replicate(ctx, w, e), w.CloseUnused())), c.FS, c.sources())
 }
 
 // replicate keeps the file of w a replica, and serves it if that is wanted.
@@ -113,13 +113,21 @@ func (c *serveSecondaryCmd) replicate(ctx context.Context, w *fs.Writer, e *env)
 	if needsPerson(err) {
 		// What is here is still good to serve; only more of it is not to be had.
 		e.log.Error("replication has stopped, nothing was changed", "path", c.FS, "err", err)
-		err = adviseSource(err, c.FS)
+		err = adviseSource(err, c.FS, c.sources())
 		e.fail(err)
 		<-ctx.Done()
 		err = &shownError{err}
 	}
 	stop() // now the secondaries get the rest
 	return errors.Join(err, serving.Wait())
+}
+
+// sources names the source for what an operator may type, if there is but one.
+func (c *serveSecondaryCmd) sources() string {
+	if len(c.ReplicateFrom) != 1 {
+		return "SOURCE"
+	}
+	return c.ReplicateFrom[0].String()
 }
 
 // needsPerson reports whether replication can't go on until somebody decides,

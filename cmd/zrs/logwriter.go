@@ -58,7 +58,7 @@ type logChange struct {
 // write writes the transaction that r stands on.
 func (w *logWriter) write(r *fs.Reader, txn *fs.Txn) error {
 	entry := logEntry{
-		Schema: summarySchema, TID: txn.TID, Time: txn.TID.Time(), Status: statusName(txn.Status),
+		Schema: summarySchema, TID: txn.TID, Time: txn.TID.Time(), Status: txn.Status.Name(),
 		User: string(txn.User), Description: string(txn.Description),
 		Offset: txn.Offset, Bytes: txn.End() - txn.Offset,
 	}
@@ -102,24 +102,13 @@ func (w *logWriter) countRecords(r *fs.Reader, entry *logEntry) error {
 	return nil
 }
 
-func statusName(s fs.Status) string {
-	switch s {
-	case fs.StatusPacked:
-		return "packed"
-	case fs.StatusUndone:
-		return "undone"
-	default: // a reader passes over final ones only
-		return "complete"
-	}
-}
-
 func (w *logWriter) writeText(entry *logEntry) error {
 	user := "-"
 	if entry.User != "" {
 		user = quote(entry.User)
 	}
 	status := ""
-	if entry.Status != statusName(fs.StatusComplete) {
+	if entry.Status != fs.StatusComplete.Name() {
 		status = "  " + entry.Status
 	}
 	fmt.Fprintf(w.out, "%s  %s%s  %12s  %8s  %s", formatTime(entry.Time), w.e.bold.Sprint(entry.TID), status,

@@ -63,7 +63,7 @@ func (f *jsonFormat) head(o *output, x *txn) {
 		return
 	}
 	t := jsonTxn{
-		Schema: jsonSchema, TID: x.TID, Time: x.TID.Time(), Status: statusName(x.Status),
+		Schema: jsonSchema, TID: x.TID, Time: x.TID.Time(), Status: x.Status.Name(),
 		Offset: x.Offset, Bytes: x.End() - x.Offset,
 	}
 	t.User, t.UserBase64 = jsonText(x.User)
@@ -138,19 +138,6 @@ func joinName(module, name string) string {
 		return name
 	}
 	return module + "." + name
-}
-
-// statusName returns the word for a status.
-func statusName(s fs.Status) string {
-	switch s {
-	case fs.StatusComplete:
-		return "complete"
-	case fs.StatusPacked:
-		return "packed"
-	case fs.StatusUndone:
-		return "undone"
-	}
-	return string(rune(s))
 }
 
 // jsonText returns what bytes are as text, and the bytes if that loses any.

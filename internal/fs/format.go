@@ -61,6 +61,20 @@ func (s Status) Final() bool {
 	return s == StatusComplete || s == StatusPacked || s == StatusUndone
 }
 
+// Name returns the word for s in output: complete, packed or undone, or the
+// character of one that is not final.
+func (s Status) Name() string {
+	switch s {
+	case StatusComplete:
+		return "complete"
+	case StatusPacked:
+		return "packed"
+	case StatusUndone:
+		return "undone"
+	}
+	return string(rune(s))
+}
+
 // A TxnHeader is the start of a transaction. The byte slices are raw bytes:
 // ZODB writes UTF-8 text and a pickled dict, but files hold other things too.
 type TxnHeader struct {

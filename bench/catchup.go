@@ -94,7 +94,7 @@ func (b *Bench) CatchUp(ctx context.Context, primary, secondary string, f *Files
 		Transactions: f.Transactions,
 		Records:      f.Records,
 		Processes:    map[string]*Usage{"primary": after, "secondary": used},
-		Extra:        map[string]float64{"unsynced": unsynced},
+		Extra:        map[string]float64{"unsynced": unsynced, "objects": float64(f.Objects)},
 	}, nil
 }
 

@@ -58,6 +58,7 @@ type Files struct {
 	LastTID      string  `json:"last_tid"`        // 16 hex digits
 	Transactions int     `json:"transactions"`
 	Records      int     `json:"records"`
+	Objects      int     `json:"objects"`
 	DataBytes    int64   `json:"data_bytes"`
 	BlobBytes    int64   `json:"blob_bytes,omitempty"`
 }
@@ -69,7 +70,7 @@ func Generate(dir string, d Dataset, scale float64) (*Files, error) {
 	stamp := filepath.Join(dir, "dataset.json")
 	f := &Files{}
 	if b, err := os.ReadFile(stamp); err == nil {
-		if json.Unmarshal(b, f) == nil && f.Scale == scale && filepath.Dir(f.Data) == dir {
+		if json.Unmarshal(b, f) == nil && f.Scale == scale && f.Objects > 0 && filepath.Dir(f.Data) == dir {
 			return f, nil
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -114,7 +115,7 @@ func (f *Files) generate(d Dataset) error {
 	}
 	w.txns-- // back to the last
 	f.LastTID = fmt.Sprintf("%016x", w.nextTID())
-	f.Transactions, f.Records, f.DataBytes = w.txns+1, w.records, w.pos
+	f.Transactions, f.Records, f.Objects, f.DataBytes = w.txns+1, w.records, len(w.current), w.pos
 	if f.BlobBytes, err = blobBytes(f.Blobs); err != nil {
 		return err
 	}

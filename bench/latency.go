@@ -31,7 +31,8 @@ type Load struct {
 // of either kind of secondary.
 //
 // With zc.zrs the primary is inside the ZEO server, with zrs beside it. [Bare]
-// is neither: the transaction is synced, copied, synced, and finished.
+// is neither: the transaction is synced, copied, synced, and finished. Nor is
+// [Relay], which does that in two processes.
 func (b *Bench) CommitToVisible(ctx context.Context, primary, secondary string, load Load) (*Result, error) {
 	dir, remove, err := b.scratch()
 	if err != nil {
@@ -166,6 +167,14 @@ func (b *Bench) zeoPair(ctx context.Context, primary, secondary, data, replica s
 			return nil, err
 		}
 		stops = append(stops, copier.stop)
+		return &zeoPair{zeo: ready.Address, stop: stop}, nil
+	}
+	if primary == Relay {
+		stopRelay, err := b.startRelay(ctx, data, replica)
+		if err != nil {
+			return nil, err
+		}
+		stops = append(stops, stopRelay)
 		return &zeoPair{zeo: ready.Address, stop: stop}, nil
 	}
 	source := &server{address: ready.Primary, pid: zeo.PID()}

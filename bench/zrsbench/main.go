@@ -39,6 +39,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 2 && args[0] == bench.OpenArg {
 		return status(bench.OpenMain(ctx, args[1], stdout), stderr)
 	}
+	if len(args) == 3 && args[0] == bench.RelayArg {
+		return status(bench.RelayMain(args[1], args[2]), stderr)
+	}
 	flags := flag.NewFlagSet("zrsbench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	zrs := flags.String("zrs", "", "path of the zrs `program`")
@@ -399,7 +402,7 @@ const rounds = 3
 func (s *suite) latency(ctx context.Context) error {
 	for range rounds {
 		for _, load := range loads {
-			for _, p := range append(s.alike(), [2]string{bench.Bare, bench.Bare}) {
+			for _, p := range append(s.alike(), [2]string{bench.Bare, bench.Bare}, [2]string{bench.Relay, bench.Relay}) {
 				label := []string{"commit-to-visible-" + load.Name, p[0] + "-" + p[1]}
 				err := s.each(ctx, label, func() ([]*bench.Result, error) {
 					return one(s.bench.CommitToVisible(ctx, p[0], p[1], load))

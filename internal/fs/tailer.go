@@ -9,6 +9,7 @@ import (
 	iofs "io/fs"
 	"log/slog"
 	"os"
+	"runtime"
 	"time"
 )
 
@@ -110,8 +111,8 @@ func (t *Tailer) Run(ctx context.Context) error {
 }
 
 func (t *Tailer) run(ctx context.Context) error {
-	wake, stop := watch(t.log.path, t.opts.Poll, t.opts.Logger)
-	defer stop()
+	changes := watch(t.log.path, t.opts.Poll, t.opts.Logger)
+	defer changes.stop()
 	if err := t.first(ctx); err != nil {
 		return err
 	}
@@ -127,10 +128,8 @@ func (t *Tailer) run(ctx context.Context) error {
 		if moved {
 			continue // until there is nothing new
 		}
-		select {
-		case <-wake:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := changes.wait(ctx); err != nil {
+			return err
 		}
 	}
 }
@@ -228,6 +227,7 @@ func (t *Tailer) publish(passed []checkpoint) error {
 		return fmt.Errorf("%s: sync: %w", t.log.path, err)
 	}
 	t.log.publish(t.pos, t.tid, passed)
+	runtime.Gosched() // to those who wait for it, before the file is looked at again
 	t.stuck = stuckTail{}
 	return nil
 }

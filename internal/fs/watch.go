@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"context"
 	"log/slog"
 	"path/filepath"
 	"time"
@@ -12,55 +13,60 @@ import (
 // change: events get lost, and network file systems have none.
 const lookEvery = time.Second
 
-// watch returns a channel that tells when the file at path may have changed.
-// The directory is watched, since a watch on the file itself goes blind when
-// another takes its name. With a positive poll, or where the system can't
-// watch, the file is merely looked at that often.
-func watch(path string, poll time.Duration, logger *slog.Logger) (wake <-chan struct{}, stop func()) {
+// A watcher tells when a data file may have changed. It is the caller's
+// goroutine that waits for the system's events: each one in between would add
+// to the time until a transaction is seen.
+type watcher struct {
+	path   string
+	logger *slog.Logger
+	tick   *time.Ticker
+	system *fsnotify.Watcher // nil where the file is merely looked at
+	events chan fsnotify.Event
+	errors chan error
+}
+
+// watch watches the file at path. It is the directory that is watched, since a
+// watch on the file itself goes blind when another takes its name. With a
+// positive poll, or where the system can't watch, the file is merely looked at
+// that often.
+func watch(path string, poll time.Duration, logger *slog.Logger) *watcher {
+	w := &watcher{path: path, logger: logger}
 	every := lookEvery
-	var events chan fsnotify.Event
-	var failures chan error
-	closeWatcher := func() {}
 	if poll > 0 {
 		every = poll
-	} else if w, err := watchDirectory(filepath.Dir(path)); err != nil {
+	} else if system, err := watchDirectory(filepath.Dir(path)); err != nil {
 		every = 10 * time.Millisecond
 		logger.Warn("the system can't report changes of the data file, polling", "path", path, "every", every, "err", err)
 	} else {
-		events, failures = w.Events, w.Errors
-		closeWatcher = func() { _ = w.Close() }
+		w.system, w.events, w.errors = system, system.Events, system.Errors
 	}
+	w.tick = time.NewTicker(every)
+	return w
+}
 
-	hint := make(chan struct{}, 1)
-	done := make(chan struct{})
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		name := filepath.Base(path)
-		for {
-			select {
-			case e := <-events:
-				if filepath.Base(e.Name) != name {
-					continue
-				}
-			case err := <-failures: // events were lost: look
-				logger.Debug("file events were lost", "path", path, "err", err)
-			case <-tick.C:
-			case <-done:
-				return
+// wait waits until the file may have changed since wait was last called, or ctx
+// is done.
+func (w *watcher) wait(ctx context.Context) error {
+	for {
+		select {
+		case e := <-w.events:
+			if filepath.Base(e.Name) != filepath.Base(w.path) {
+				continue
 			}
-			select {
-			case hint <- struct{}{}:
-			default:
-			}
+		case err := <-w.errors: // events were lost: look
+			w.logger.Debug("file events were lost", "path", w.path, "err", err)
+		case <-w.tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
-	}()
-	return hint, func() {
-		close(done)
-		<-ended
-		closeWatcher()
+		return nil
+	}
+}
+
+func (w *watcher) stop() {
+	w.tick.Stop()
+	if w.system != nil {
+		_ = w.system.Close()
 	}
 }
 

@@ -277,10 +277,23 @@ type encoded struct {
 	err   error
 }
 
-// sendChunks sends chunks while the next ones are read and encoded. It ends
-// with what the feed ended with, or with nil when all up to end is sent; end is
-// set as soon as no more than the log has now is wanted.
+// sendChunks sends chunks. It ends with what the feed ended with, or with nil
+// when all up to end is sent; end is set as soon as no more than the log has now
+// is wanted.
+//
+// What comes one by one is read here: to hand it over would take longer. Where
+// there is more, the next chunks are read and encoded while one is sent.
 func (s *outgoing) sendChunks(ctx, following context.Context, c *fs.Cursor, end *fs.TID) error {
+	for much := false; !much; {
+		ch, err := s.feed.next(ctx, c, &s.encoder)
+		if err != nil {
+			return err
+		}
+		if done, err := s.sendUpTo(ctx, following, ch, end); done || err != nil {
+			return err
+		}
+		much = len(ch.frames) >= directSize
+	}
 	ahead := make(chan encoded, chunksAhead)
 	reading, stop := context.WithCancel(ctx)
 	var reader sync.WaitGroup
@@ -309,16 +322,21 @@ func (s *outgoing) sendChunks(ctx, following context.Context, c *fs.Cursor, end 
 		if e.err != nil {
 			return e.err
 		}
-		if err := s.sendChunk(ctx, e.chunk); err != nil {
+		if done, err := s.sendUpTo(ctx, following, e.chunk, end); done || err != nil {
 			return err
 		}
-		if following.Err() != nil && *end == endless {
-			*end = s.p.Log.Tip().TID
-		}
-		if e.chunk.last >= *end {
-			return nil
-		}
 	}
+}
+
+// sendUpTo sends a chunk, and reports whether that was all up to end.
+func (s *outgoing) sendUpTo(ctx, following context.Context, ch *chunk, end *fs.TID) (done bool, err error) {
+	if err := s.sendChunk(ctx, ch); err != nil {
+		return false, err
+	}
+	if following.Err() != nil && *end == endless {
+		*end = s.p.Log.Tip().TID
+	}
+	return ch.last >= *end, nil
 }
 
 // sendChunk sends a chunk with the connection's own checksums in it.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sync/semaphore"
@@ -16,7 +18,9 @@ import (
 
 // What a primary sends is received in three steps, each with a goroutine of its
 // own: reading and cutting into events, checking the running checksum, and
-// applying. They hand on batches, of which a few are under way at a time.
+// applying. They hand on batches, of which a few are under way at a time. A
+// little that comes alone is checked where it was read: handing it over would
+// take longer.
 
 // An eventKind says what an event is.
 type eventKind uint8
@@ -169,15 +173,37 @@ type receiver struct {
 	split splitter
 	free  chan []byte // buffers to use again
 	ahead *semaphore.Weighted
+
+	unverified chan *batch
+	verified   chan *batch  // the last one has the end of the stream in err
+	verifying  atomic.Int32 // batches that are not in verified yet
+	digest     *wire.Digest
 }
 
-func newReceiver(r io.Reader) *receiver {
-	return &receiver{r: r, free: make(chan []byte, 2*batchesAhead), ahead: semaphore.NewWeighted(maxAhead)}
+// newReceiver returns a receiver of what a source sends after start.
+func newReceiver(r io.Reader, start fs.TID) *receiver {
+	return &receiver{
+		r:          r,
+		free:       make(chan []byte, 2*batchesAhead),
+		ahead:      semaphore.NewWeighted(maxAhead),
+		unverified: make(chan *batch, batchesAhead),
+		verified:   make(chan *batch, batchesAhead),
+		digest:     wire.NewDigest(start),
+	}
 }
 
-// run sends batches to out until the stream ends or ctx is done. The last batch
-// has the reason in err: io.EOF if it ended between two transactions.
-func (r *receiver) run(ctx context.Context, out chan<- *batch) {
+// run sends batches to r.verified until the stream ends, something in it is
+// wrong, or ctx is done. The last batch has the reason in err: io.EOF if the
+// stream ended between two transactions.
+func (r *receiver) run(ctx context.Context) {
+	var verifying sync.WaitGroup
+	verifying.Go(func() { r.verify(ctx) })
+	r.read(ctx)
+	close(r.unverified)
+	verifying.Wait()
+}
+
+func (r *receiver) read(ctx context.Context) {
 	b := &batch{buf: r.buffer()}
 	for ctx.Err() == nil {
 		n, err := r.r.Read(b.buf[len(b.buf):cap(b.buf)])
@@ -185,16 +211,16 @@ func (r *receiver) run(ctx context.Context, out chan<- *batch) {
 		if parseErr := r.parse(b); parseErr != nil {
 			err = parseErr
 		}
-		if err != nil {
-			b.err = r.endOf(err, len(b.buf) > b.parsed)
-			select {
-			case out <- b:
-			case <-ctx.Done():
-			}
-			return
-		}
 		switch {
-		case len(b.events) > 0 && r.handOn(ctx, out, b):
+		case err != nil:
+			b.err = r.endOf(err, len(b.buf) > b.parsed)
+			r.handOn(ctx, b)
+			return
+		case len(b.events) > 0:
+			b.weight = min(int64(cap(b.buf))+int64(cap(b.events))*int64(unsafe.Sizeof(event{})), maxAhead)
+			if r.ahead.Acquire(ctx, b.weight) != nil || !r.handOn(ctx, b) {
+				return
+			}
 			b = r.moved(b, batchSize)
 		case len(b.buf) == cap(b.buf):
 			b = r.larger(b)
@@ -202,15 +228,22 @@ func (r *receiver) run(ctx context.Context, out chan<- *batch) {
 	}
 }
 
-// handOn sends b to out, when it is its turn, and reports whether it did.
-func (r *receiver) handOn(ctx context.Context, out chan<- *batch, b *batch) bool {
-	b.weight = min(int64(cap(b.buf))+int64(cap(b.events))*int64(unsafe.Sizeof(event{})), maxAhead)
-	if r.ahead.Acquire(ctx, b.weight) != nil {
-		return false
+// handOn verifies b, or has it verified, and reports whether to go on.
+func (r *receiver) handOn(ctx context.Context, b *batch) bool {
+	if b.held >= directSize || r.verifying.Load() > 0 {
+		r.verifying.Add(1)
+		return pass(ctx, r.unverified, b)
 	}
+	b.verify(r.digest)
+	return pass(ctx, r.verified, b)
+}
+
+// pass sends b, and reports whether it did and another may follow.
+func pass(ctx context.Context, to chan<- *batch, b *batch) bool {
+	last := b.err != nil // it will not be ours any more
 	select {
-	case out <- b:
-		return true
+	case to <- b:
+		return !last
 	case <-ctx.Done():
 		return false
 	}
@@ -303,33 +336,28 @@ func (r *receiver) endOf(err error, inFrame bool) error {
 
 // verify passes on batches whose checksums are right. It is the step that
 // takes the most time.
-func verify(ctx context.Context, start fs.TID, in <-chan *batch, out chan<- *batch) {
-	d := wire.NewDigest(start)
-	for {
-		var b *batch
-		select {
-		case b = <-in:
-		case <-ctx.Done():
+func (r *receiver) verify(ctx context.Context) {
+	for b := range r.unverified {
+		b.verify(r.digest)
+		if !pass(ctx, r.verified, b) {
 			return
 		}
-		for i := range b.events {
-			e := &b.events[i]
-			if e.kind == eventCommit && d.Sum() != e.digest {
-				b.events, b.err = b.events[:i], ErrChecksum
-				break
-			}
-			d.Add(e.frames[0])
-			if e.frames[1] != nil {
-				d.Add(e.frames[1])
-			}
-		}
-		select {
-		case out <- b:
-		case <-ctx.Done():
+		r.verifying.Add(-1)
+	}
+}
+
+// verify adds the batch to a stream's digest. It cuts the batch short where a
+// checksum is wrong, and notes that.
+func (b *batch) verify(d *wire.Digest) {
+	for i := range b.events {
+		e := &b.events[i]
+		if e.kind == eventCommit && d.Sum() != e.digest {
+			b.events, b.err = b.events[:i], ErrChecksum
 			return
 		}
-		if b.err != nil {
-			return
+		d.Add(e.frames[0])
+		if e.frames[1] != nil {
+			d.Add(e.frames[1])
 		}
 	}
 }

@@ -232,13 +232,11 @@ func (s *stream) txns(txns ...txn) *stream {
 // parseStream returns what is in a stream, in words; blobs as a whole.
 func parseStream(t testing.TB, start fs.TID, b []byte) (lines []string, err error) {
 	t.Helper()
-	received, verified := make(chan *batch, 1), make(chan *batch, 1)
-	r := newReceiver(bytes.NewReader(b))
+	r := newReceiver(bytes.NewReader(b), start)
 	var steps sync.WaitGroup
 	defer steps.Wait()
-	steps.Go(func() { r.run(t.Context(), received) })
-	steps.Go(func() { verify(t.Context(), start, received, verified) })
-	for b := range verified {
+	steps.Go(func() { r.run(t.Context()) })
+	for b := range r.verified {
 		for i := range b.events {
 			lines = appendEvent(lines, &b.events[i])
 		}

@@ -133,7 +133,7 @@ func (s *Secondary) Run(ctx context.Context) error {
 				continue
 			}
 			s.good.Store(false)
-			err := s.session(ctx, src, goal{})
+			err := s.session(ctx, src, goal{check: s.CheckHistory})
 			switch {
 			case ctx.Err() != nil:
 				return s.interrupted(ctx, err)
@@ -226,10 +226,14 @@ func (s *Secondary) Catchup(ctx context.Context, until fs.TID, dry bool) error {
 	dry = dry || until != 0 && s.Log.Tip().TID >= until // then only the histories are compared
 	// A source that dies just between two transactions looks as one that has
 	// come to its end. So it has to come to its end again, with nothing new.
+	check := s.CheckHistory
 	for range maxRounds {
 		before := s.Stats.Transactions.Load()
-		err := s.session(ctx, s.Sources[0], goal{end: true, until: until, dry: dry})
+		err := s.session(ctx, s.Sources[0], goal{check: check, end: true, until: until, dry: dry})
 		s.counted = true // what comes now we have from there
+		if check == CheckFull {
+			check = CheckTail // all was compared, and what came since is the source's own
+		}
 		switch {
 		case errors.Is(err, errDone):
 			return nil
@@ -253,7 +257,6 @@ const maxRounds = 4
 // Where a pack has taken the proof from the last transactions, all of what the
 // source has may still hold it: garbage is what it has no record of.
 func (s *Secondary) session(ctx context.Context, src Source, goal goal) error {
-	goal.check = s.CheckHistory
 	err := s.settle(ctx, src, goal)
 	switch {
 	case errors.Is(err, ErrPackedPast) && goal.check == CheckTail:

@@ -119,6 +119,28 @@ func TestCatchup_nothingToDo(t *testing.T) {
 	}
 }
 
+// All of a history is compared once, not again to see that the end is the end.
+func TestCatchup_comparesAllOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, src := newSource(t, "1 a=1")
+		s := newSecondary(t, makeFile(t, "1 a=1"), "", src)
+		for n := 2; n <= 200; n++ {
+			commit(t, w, n)
+			if n < 200 {
+				commit(t, s.Writer, n)
+			}
+		}
+		s.CheckHistory = CheckFull
+		if err := s.Catchup(t.Context(), 0, false); err != nil {
+			t.Fatalf("Catchup() = %v", err)
+		}
+		all := len(ask(t, &Primary{Log: w.Log(), Logger: testLogger(t)}, wire.Protocol20, 0))
+		if got := s.Stats.Received.Load(); got < int64(all) || got > int64(all)*3/2 {
+			t.Errorf("it received %d bytes, all of it is %d", got, all)
+		}
+	})
+}
+
 // A source that dies in the middle is not taken for one that has ended. What came
 // is kept, and the next catch-up goes on there.
 func TestCatchup_sourceDies(t *testing.T) {

@@ -130,12 +130,10 @@ func (s *Secondary) attempt(ctx context.Context, src Source, from start, goal go
 	var steps sync.WaitGroup
 	defer steps.Wait()
 	defer cancel(nil)
-	received, verified := make(chan *batch, batchesAhead), make(chan *batch, batchesAhead)
-	r := newReceiver(s.limited(ctx, conn, &c.received))
-	steps.Go(func() { r.run(ctx, received) })
-	steps.Go(func() { verify(ctx, from.tid, received, verified) })
+	r := newReceiver(s.limited(ctx, conn, &c.received), from.tid)
+	steps.Go(func() { r.run(ctx) })
 	steps.Go(func() { c.keepAlive(ctx) })
-	return c.run(ctx, r, verified)
+	return c.run(ctx, r)
 }
 
 // prepare makes ready what the session compares with.
@@ -213,8 +211,8 @@ func (c *session) finish() error {
 
 // run applies what comes until the end. Then what is whole is kept, and what is
 // not goes. Trouble with that is the error that counts.
-func (c *session) run(ctx context.Context, r *receiver, in <-chan *batch) error {
-	err := c.loop(ctx, r, in)
+func (c *session) run(ctx context.Context, r *receiver) error {
+	err := c.loop(ctx, r)
 	if c.s.Writer == nil {
 		return err
 	}
@@ -232,7 +230,8 @@ func (c *session) run(ctx context.Context, r *receiver, in <-chan *batch) error 
 	return err
 }
 
-func (c *session) loop(ctx context.Context, r *receiver, in <-chan *batch) error {
+func (c *session) loop(ctx context.Context, r *receiver) error {
+	in := r.verified
 	quiet := time.NewTimer(c.patience())
 	defer quiet.Stop()
 	for {

@@ -48,7 +48,6 @@ type streamConn struct {
 	conn     net.Conn
 	stop     func() // ends the connection and waits for its goroutines
 	recv     *receiver
-	in       chan *batch
 	batch    *batch
 	next     int // event of batch
 	tid      fs.TID
@@ -97,12 +96,9 @@ func (s *Stream) connect(ctx context.Context, from fs.TID) error {
 	// The goroutines live as long as the connection, whatever call it was that
 	// made it.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	received, verified := make(chan *batch, batchesAhead), make(chan *batch, batchesAhead)
-	c.in = verified
-	c.recv = newReceiver(&meteredReader{ctx: ctx, r: conn, most: batchSize, counters: [2]*atomic.Int64{&s.Received, &c.received}})
+	c.recv = newReceiver(&meteredReader{ctx: ctx, r: conn, most: batchSize, counters: [2]*atomic.Int64{&s.Received, &c.received}}, from)
 	var steps sync.WaitGroup
-	steps.Go(func() { c.recv.run(ctx, received) })
-	steps.Go(func() { verify(ctx, from, received, verified) })
+	steps.Go(func() { c.recv.run(ctx) })
 	c.stop = func() {
 		cancel()
 		conn.Close()
@@ -290,7 +286,7 @@ func (s *Stream) event(ctx context.Context) (*event, error) {
 func (s *Stream) await(ctx context.Context) (*batch, error) {
 	c := s.conn
 	select {
-	case b := <-c.in:
+	case b := <-c.recv.verified:
 		return b, nil
 	default:
 	}
@@ -298,7 +294,7 @@ func (s *Stream) await(ctx context.Context) (*batch, error) {
 	defer quiet.Stop()
 	for {
 		select {
-		case b := <-c.in:
+		case b := <-c.recv.verified:
 			return b, nil
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	iofs "io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -59,4 +60,39 @@ func writeAndSync(f *os.File, write func(io.Writer) error) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
+}
+
+// ReplaceFile gives the file path the content that content returns for the new
+// file, which is empty yet and will have that name. It is durable when it
+// returns; a crash at any time leaves the old content or the new one, and
+// perhaps a file path.tmp. On failure path is as before, unless only the last
+// sync failed.
+func ReplaceFile(path string, content func(f *os.File) ([]byte, error)) (err error) {
+	tmp := path + ".tmp"
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, iofs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(tmp) // gone already if the rename was done
+		}
+	}()
+	b, err := content(f)
+	if err == nil {
+		_, err = f.Write(b)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
 }

@@ -1,0 +1,109 @@
+package epoch
+
+import (
+	"sync"
+	"time"
+
+	"zrs/internal/fs"
+)
+
+// A Keeper holds the sidecar of a data file that this process serves or writes,
+// and is where those who need it meet. A nil Keeper knows nothing, and keeps
+// nothing. All methods may be called concurrently.
+type Keeper struct {
+	data string
+
+	mu      sync.Mutex
+	sidecar Sidecar
+	changed chan struct{} // closed and replaced when lineage or role change
+}
+
+// Open returns a keeper of the sidecar of a data file. Nothing is written yet.
+func Open(data string) (*Keeper, error) {
+	s, err := Load(data)
+	if err != nil {
+		return nil, err
+	}
+	return &Keeper{data: data, sidecar: *s, changed: make(chan struct{})}, nil
+}
+
+// Sidecar returns what is kept now.
+func (k *Keeper) Sidecar() Sidecar {
+	if k == nil {
+		return Sidecar{}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.sidecar
+}
+
+// Lineage returns the lineage now.
+func (k *Keeper) Lineage() Lineage { return k.Sidecar().Lineage }
+
+// Changed returns a channel that is closed when the lineage or the role change.
+func (k *Keeper) Changed() <-chan struct{} {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.changed
+}
+
+// Update changes what is kept, and saves it. If it can't be saved nothing has
+// changed.
+func (k *Keeper) Update(change func(*Sidecar)) error {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	next := k.sidecar
+	change(&next)
+	if err := next.Save(k.data); err != nil {
+		return err
+	}
+	moved := !next.Equal(k.sidecar.Lineage) || next.Role != k.sidecar.Role || (next.Superseded == nil) != (k.sidecar.Superseded == nil)
+	k.sidecar = next
+	if moved {
+		close(k.changed)
+		k.changed = make(chan struct{})
+	}
+	return nil
+}
+
+// Follow makes the storage a secondary of a primary with a lineage, of which it
+// has all up to the transaction last. A source without a lineage changes the
+// role alone.
+func (k *Keeper) Follow(l Lineage, last fs.TID, source Contact) error {
+	return k.Update(func(s *Sidecar) {
+		if l.Known() {
+			s.Lineage = l
+		}
+		s.take(Secondary)
+		s.At, s.Source, s.Superseded = last, &source, nil
+	})
+}
+
+// Promote makes the storage the primary, in a new epoch that begins after the
+// transaction last. It keeps what it knew of its source.
+func (k *Keeper) Promote(last fs.TID) error {
+	return k.Update(func(s *Sidecar) {
+		// A pack may have taken the last transactions that it had.
+		s.Lineage = s.Promote(max(last, s.At))
+		s.take(Primary)
+		s.At, s.Superseded = max(last, s.At), nil
+	})
+}
+
+// Supersede notes that a newer epoch was met.
+func (k *Keeper) Supersede(by Lineage) error {
+	return k.Update(func(s *Sidecar) { s.Superseded = &by })
+}
+
+// take gives the storage a role.
+func (s *Sidecar) take(r Role) {
+	if s.Role != r {
+		s.Role, s.Since = r, time.Now().UTC().Truncate(time.Second)
+	}
+}

@@ -239,6 +239,47 @@ func (l *Log) Back(n int, limit int64) (TID, error) {
 	return 0, nil
 }
 
+// Ahead is what a log has after a transaction.
+type Ahead struct {
+	Transactions int64 // -1 if there are more than were counted
+	Bytes        int64 // of the data file
+	Oldest       TID   // the first of them, 0 if there is none
+}
+
+// Ahead returns what the log has after tid, which need not be one of its
+// transactions. It counts up to most.
+func (l *Log) Ahead(tid TID, most int) (Ahead, error) {
+	l.mu.Lock()
+	g, end := l.gen, l.gen.end
+	g.refs++
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.release(g)
+	}()
+	offset, _, err := l.find(g, tid)
+	if err != nil || offset >= end {
+		return Ahead{}, err
+	}
+	a := Ahead{Bytes: end - offset}
+	r := NewReader(g.file, l.path, offset, end)
+	for txn, err := range r.All() {
+		if err != nil {
+			return a, err
+		}
+		if a.Transactions == int64(most) {
+			a.Transactions = -1
+			break
+		}
+		if a.Oldest == 0 {
+			a.Oldest = txn.TID
+		}
+		a.Transactions++
+	}
+	return a, nil
+}
+
 // find returns where the first transaction later than tid is in g, and whether
 // tid is or may have been a transaction of g.
 func (l *Log) find(g *generation, tid TID) (offset int64, known bool, err error) {

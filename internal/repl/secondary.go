@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"zrs/internal/epoch"
 	"zrs/internal/fs"
 )
 
@@ -39,6 +40,8 @@ const (
 type Source struct {
 	Name string // for messages
 	Dial func(context.Context) (net.Conn, error)
+
+	Protocol Protocol // that it is spoken to in
 
 	failure func() error // why it hung up, where that can be known; may be nil
 }
@@ -77,6 +80,10 @@ type Secondary struct {
 	Index  *fs.Index
 	Blobs  *fs.BlobDir // nil without blobs
 
+	// Identity has the lineage of the file, and takes on that of a source that
+	// proved to have the same history.
+	Identity *epoch.Keeper // nil: unknown, and stays so
+
 	CheckHistory CheckHistory
 	KeepAlive    time.Duration // between keep-alives, 0: none
 	LimitRate    int64         // bytes a second, 0: no limit
@@ -88,8 +95,10 @@ type Secondary struct {
 	Logger *slog.Logger // never nil
 	Stats  Stats
 
-	good    atomic.Bool // the connection had what we could use
-	counted bool        // a comparison is in Stats
+	good     atomic.Bool // the connection had what we could use
+	counted  bool        // a comparison is in Stats
+	dialects map[string]*dialect
+	link     link
 }
 
 // Use makes s write with w.
@@ -133,7 +142,13 @@ func (s *Secondary) Run(ctx context.Context) error {
 				continue
 			}
 			s.good.Store(false)
+			s.link.update(func(l *Link) {
+				if l.Source = src.Name; l.State == "" {
+					l.State = LinkConnecting
+				}
+			})
 			err := s.session(ctx, src, goal{check: s.CheckHistory})
+			s.link.lost(err)
 			switch {
 			case ctx.Err() != nil:
 				return s.interrupted(ctx, err)
@@ -167,7 +182,12 @@ func (s *Secondary) Run(ctx context.Context) error {
 
 // misfit reports whether err says that a source is none for our file.
 func misfit(err error) bool {
-	return errors.Is(err, ErrDiverged) || errors.Is(err, ErrPackedPast) || errors.Is(err, ErrBlobDirNeeded)
+	for _, why := range []error{ErrDiverged, ErrPackedPast, ErrBlobDirNeeded, epoch.ErrOtherDatabase, epoch.ErrSuperseded} {
+		if errors.Is(err, why) {
+			return true
+		}
+	}
+	return false
 }
 
 // interrupted returns what is left of an error once we were told to stop.
@@ -186,7 +206,7 @@ func fatal(err error) bool {
 	case errors.Is(err, io.EOF), errors.Is(err, errDone):
 		return false
 	}
-	for _, passing := range []error{ErrUnreachable, ErrRefused, ErrHungUp, ErrProtocol, ErrChecksum, ErrAhead, context.Canceled} {
+	for _, passing := range []error{ErrUnreachable, ErrRefused, ErrRejected, ErrHungUp, ErrProtocol, ErrChecksum, ErrAhead, context.Canceled} {
 		if errors.Is(err, passing) {
 			return false
 		}
@@ -229,6 +249,7 @@ func (s *Secondary) Catchup(ctx context.Context, until fs.TID, dry bool) error {
 	check := s.CheckHistory
 	for range maxRounds {
 		before := s.Stats.Transactions.Load()
+		s.link.update(func(l *Link) { l.Source = s.Sources[0].Name })
 		err := s.session(ctx, s.Sources[0], goal{check: check, end: true, until: until, dry: dry})
 		s.counted = true // what comes now we have from there
 		if check == CheckFull {
@@ -304,7 +325,8 @@ func (s *Secondary) settle(ctx context.Context, src Source, goal goal) error {
 				return why
 			}
 		}
-		widen := errors.Is(err, errWiden) || errors.Is(err, ErrRefused) && goal.check == CheckTail
+		refused := errors.Is(err, ErrRefused) || errors.Is(err, errStart)
+		widen := errors.Is(err, errWiden) || refused && goal.check == CheckTail
 		if from == 0 || !widen {
 			return err
 		}

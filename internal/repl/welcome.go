@@ -73,8 +73,10 @@ func (s *outgoing) refuse(reason wire.Reason, why error) error {
 		return why
 	}
 	identity := s.p.Identity.Sidecar()
-	w := &wire.Welcome{Lineage: identity.Lineage, Role: identity.Role, Last: s.p.Log.Tip().TID,
-		Refused: &wire.Refusal{Reason: reason, Text: why.Error()}}
+	w := &wire.Welcome{
+		Lineage: identity.Lineage, Role: identity.Role, Last: s.p.Log.Tip().TID,
+		Refused: &wire.Refusal{Reason: reason, Text: why.Error()},
+	}
 	if err := s.write(net.Buffers{w.AppendFrame(nil)}); err == nil {
 		s.closeGently()
 	}

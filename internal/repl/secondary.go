@@ -99,6 +99,7 @@ type Secondary struct {
 	counted  bool        // a comparison is in Stats
 	dialects map[string]*dialect
 	link     link
+	steer    steer
 }
 
 // Use makes s write with w.
@@ -127,45 +128,26 @@ func (s *Secondary) compared(h *history) {
 	}
 }
 
-// Run replicates until ctx is done, and returns nil then. It returns before
-// that only when a person has to act: when no source is left that fits, with
-// [ErrDiverged], [ErrPackedPast] or [ErrBlobDirNeeded] for the one that is liked
-// best, or for trouble with the local files, after which the writer can't go on.
+// Run replicates until ctx is done, or it is drained, and returns nil then. It
+// returns before that only when a person has to act: when no source is left that
+// fits, with [ErrDiverged], [ErrPackedPast] or whatever else misfits, for the one
+// that is liked best, or for trouble with the local files, after which the writer
+// can't go on.
 func (s *Secondary) Run(ctx context.Context) error {
 	s.setDefaults()
+	s.steer.init()
 	delay := s.ReconnectDelay
 	unfit := make([]error, len(s.Sources)) // why a source is not tried again
 	for {
-		good, left := false, 0
-		for i, src := range s.Sources {
-			if unfit[i] != nil {
-				continue
-			}
-			s.good.Store(false)
-			s.link.update(func(l *Link) {
-				if l.Source = src.Name; l.State == "" {
-					l.State = LinkConnecting
-				}
-			})
-			err := s.session(ctx, src, goal{check: s.CheckHistory})
-			s.link.lost(err)
-			switch {
-			case ctx.Err() != nil:
-				return s.interrupted(ctx, err)
-			case misfit(err):
-				unfit[i] = err
-			case fatal(err):
-				return err
-			default:
-				left++
-			}
-			s.explain(src, err)
-			if s.good.Load() && !errors.Is(err, errStalled) {
-				good = true // start again with the one that we like best
-				break
-			}
-		}
+		s.pause(ctx)
+		good, left, err := s.round(ctx, unfit)
 		switch {
+		case ctx.Err() != nil:
+			return s.interrupted(ctx, err)
+		case err != nil:
+			return err
+		case s.steer.drained():
+			return nil
 		case good:
 			delay = s.ReconnectDelay
 		case left == 0:
@@ -173,11 +155,55 @@ func (s *Secondary) Run(ctx context.Context) error {
 		}
 		select {
 		case <-time.After(delay/2 + rand.N(delay/2+1)):
+		case <-s.steer.retry:
+			clear(unfit)
+			delay = s.ReconnectDelay
+		case <-s.steer.draining:
+			return nil
 		case <-ctx.Done():
 			return nil
 		}
 		delay = min(2*delay, s.ReconnectMax)
 	}
+}
+
+// round tries all sources that are not known to be unfit, until one had what we
+// could use. It tells how many are left that may fit. An error is one that will
+// not go away.
+func (s *Secondary) round(ctx context.Context, unfit []error) (good bool, left int, err error) {
+	for i, src := range s.Sources {
+		if unfit[i] != nil {
+			continue
+		}
+		s.link.update(func(l *Link) {
+			if l.Source = src.Name; l.State == "" {
+				l.State = LinkConnecting
+			}
+		})
+		s.good.Store(false)
+		current, done := s.steer.begin(ctx)
+		err := s.session(current, src, goal{check: s.CheckHistory})
+		interrupted := current.Err() != nil && !fatal(err)
+		done()
+		switch {
+		case ctx.Err() != nil, s.steer.drained() && !fatal(err):
+			return false, left, s.interrupted(ctx, err)
+		case interrupted:
+			return true, left + 1, nil // there is nothing to tell
+		case misfit(err):
+			unfit[i] = err
+		case fatal(err):
+			return false, left, err
+		default:
+			left++
+		}
+		s.link.lost(err)
+		s.explain(src, err)
+		if s.good.Load() && !errors.Is(err, errStalled) {
+			return true, left, nil // start again with the one that we like best
+		}
+	}
+	return false, left, nil
 }
 
 // misfit reports whether err says that a source is none for our file.

@@ -108,11 +108,14 @@ func (s *Secondary) attempt(ctx context.Context, src Source, from start, goal go
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	hello := s.hello(from.tid)
+	connected := s.steer.drainBy(ctx, func() { cancel(errInterrupted) })
 	conn, welcome, err := s.connect(ctx, src, hello)
+	connected()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	defer s.steer.drainBy(ctx, func() { _ = conn.SetReadDeadline(time.Now().Add(drainTime)) })()
 	c := &session{
 		s: s, conn: conn, source: src.Name, logger: s.Logger.With("source", src.Name), goal: goal,
 		from: from, last: s.Log.Tip().TID, tid: from.tid, welcome: welcome,

@@ -241,6 +241,7 @@ func TestExamples(t *testing.T) {
 		found := 0
 		for line := range strings.Lines(text) {
 			line, code := strings.CutPrefix(line, "\t")
+			line, _, _ = strings.Cut(line, " > ")
 			args := strings.Fields(line)
 			for len(args) > 0 && strings.HasPrefix(args[0], "ZRS_") {
 				name, value, _ := strings.Cut(args[0], "=")

@@ -25,8 +25,14 @@ func TestMain(m *testing.M) {
 
 // TestScript runs testdata/script/COMMAND_topic.txtar: what a user sees.
 func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+	p := scriptParams()
+	p.Dir = "testdata/script"
+	testscript.Run(t, p)
+}
+
+// scriptParams returns what all scripts have.
+func scriptParams() testscript.Params {
+	return testscript.Params{
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
@@ -40,7 +46,7 @@ func TestScript(t *testing.T) {
 			"status": status, "await": await, "peer": peer, "flip": flip,
 			"listing": listing, "lock": lock, "sparse": sparse,
 		},
-	})
+	}
 }
 
 // status runs a program and requires an exit code:

@@ -240,9 +240,46 @@ func TestHelpTexts(t *testing.T) {
 	}
 }
 
+// TestHelpTexts_current holds that the long texts name only flags that there are, and
+// the keys of --json that docs/json.md has for the command, but for what is inside
+// of objects.
+func TestHelpTexts_current(t *testing.T) {
+	app := newParser(new(cli)).Model
+	flags := map[string]bool{}
+	for _, list := range allFlags(t) {
+		for _, flag := range list {
+			flags["--"+flag.Name] = true
+		}
+	}
+	texts := map[string]string{"": app.Detail}
+	for _, topic := range topics {
+		texts[topic.name] = topic.text()
+	}
+	for _, cmd := range app.Leaves(true) {
+		texts[cmd.Name] = cmd.Detail
+	}
+	for name, text := range texts {
+		for _, flag := range regexp.MustCompile(`--[a-z][a-z-]*`).FindAllString(text, -1) {
+			if !flags[flag] {
+				t.Errorf("%s: there is no %s", name, flag)
+			}
+		}
+	}
+	for name, section := range readJSONPage(t).sections {
+		command, _, _ := strings.Cut(name, " ")
+		words := regexp.MustCompile(`\w+`).FindAllString(strings.ReplaceAll(texts[command], "-", "_"), -1)
+		for key := range section.rows {
+			if key != "schema" && !strings.Contains(key, ".") && !slices.Contains(words, key) {
+				t.Errorf("zrs %s: the help does not mention the key %s", name, key)
+			}
+		}
+	}
+}
+
 // TestExamples parses the commands in the examples: they must be valid.
 func TestExamples(t *testing.T) {
-	for _, cmd := range newParser(new(cli)).Model.Leaves(true) {
+	app := newParser(new(cli)).Model
+	for _, cmd := range append([]*kong.Node{app.Node}, app.Leaves(true)...) {
 		text := strings.ReplaceAll(examples(cmd), "\\\n", " ")
 		found := 0
 		for line := range strings.Lines(text) {

@@ -13,8 +13,11 @@ import (
 
 // A helpCmd is zrs help.
 type helpCmd struct {
-	Topic string `arg:"" optional:"" name:"TOPIC" help:"A command, or addresses, times, ranges, exit-codes or environment."`
+	Topic helpTopic `arg:"" optional:"" name:"TOPIC" help:"A command, or addresses, times, ranges, exit-codes or environment."`
 }
+
+// A helpTopic is the name of a command or of one of the topics.
+type helpTopic string
 
 // Help is the DESCRIPTION of zrs-help(1).
 func (*helpCmd) Help() string {
@@ -137,14 +140,14 @@ func exitCodesTopic() string {
 // Run is what the command does.
 func (c *helpCmd) Run(k *kong.Kong, e *env) error {
 	for _, t := range topics {
-		if t.name == c.Topic {
+		if t.name == string(c.Topic) {
 			return printDoc(e.stdout, t.text(), "")
 		}
 	}
 	args := []string{"--help"}
 	if c.Topic != "" {
-		args = []string{c.Topic, "--help"}
-		if !isCommand(k.Model, c.Topic) {
+		args = []string{string(c.Topic), "--help"}
+		if !isCommand(k.Model, string(c.Topic)) {
 			return fmt.Errorf("%q is neither a command nor a topic: run zrs help", c.Topic)
 		}
 	}

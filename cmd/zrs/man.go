@@ -67,6 +67,8 @@ func programPage(app *kong.Application, commands []*kong.Node) string {
 	}
 	r.section("Files")
 	r.files()
+	r.section("Examples")
+	r.doc(examples(app.Node))
 	r.seeAlso("zrs", commands)
 	return r.String()
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"zrs/internal/dump"
+	"zrs/internal/epoch"
 	"zrs/internal/fs"
 	"zrs/internal/repl"
 	"zrs/internal/verify"
@@ -64,6 +65,9 @@ var exitCauses = []struct {
 	{errCompression, exitDamaged},
 	{dump.ErrBackup, exitDamaged},
 	{repl.ErrDiverged, exitDiverged},
+	{epoch.ErrOtherDatabase, exitDiverged},
+	{epoch.ErrDiverged, exitDiverged},
+	{epoch.ErrSuperseded, exitDiverged},
 	{fs.ErrReplaced, exitDiverged},
 	{repl.ErrPackedPast, exitPackedPast},
 	{fs.ErrWouldCreate, exitGuard},
@@ -76,6 +80,8 @@ var exitCauses = []struct {
 	{dump.ErrBlobsMissing, exitIncomplete},
 	{repl.ErrUnreachable, exitTemporary},
 	{repl.ErrRefused, exitTemporary},
+	{repl.ErrBlobDirNeeded, exitTrouble}, // before what it may be wrapped in
+	{repl.ErrRejected, exitTemporary},
 	{repl.ErrHungUp, exitTemporary},
 	{repl.ErrChecksum, exitTemporary},
 	{context.DeadlineExceeded, exitTemporary},

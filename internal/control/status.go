@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"time"
 
 	"zrs/internal/epoch"
@@ -154,4 +155,26 @@ type Loss struct {
 	LastTID      fs.TID     `json:"source_last_tid"`        // the latest that it told of
 	Transactions *int64     `json:"transactions,omitempty"` // known to be lost; absent: unknown
 	Seconds      *float64   `json:"behind_seconds,omitempty"`
+}
+
+// Check returns why a promotion would lose more than the limits allow, a
+// [*Refusal], or nil. What is not known is not allowed.
+func (l Limits) Check(p *Promotion) error {
+	refuse := func(format string, args ...any) error {
+		return &Refusal{Reason: "behind", Text: fmt.Sprintf(format, args...)}
+	}
+	loss := p.Loss
+	switch {
+	case l.ExpectTID > p.LastTID:
+		return refuse("it ends with transaction %s: --expect-tid wants %s", p.LastTID, l.ExpectTID)
+	case l.Transactions != nil && loss.Transactions == nil:
+		return refuse("how many transactions %s had that are not here is unknown: --max-loss allows %d", loss.Source, *l.Transactions)
+	case l.Transactions != nil && *loss.Transactions > *l.Transactions:
+		return refuse("%d transactions of %s are not here: --max-loss allows %d", *loss.Transactions, loss.Source, *l.Transactions)
+	case l.Seconds != nil && loss.Seconds == nil:
+		return refuse("how far it is behind %s is unknown: --max-loss allows %g seconds", loss.Source, *l.Seconds)
+	case l.Seconds != nil && *loss.Seconds > *l.Seconds:
+		return refuse("it is %.1f seconds behind %s: --max-loss allows %g", *loss.Seconds, loss.Source, *l.Seconds)
+	}
+	return nil
 }

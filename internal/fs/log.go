@@ -83,6 +83,13 @@ func (l *Log) Err() error {
 	return l.err
 }
 
+// Ready reports whether all that the file had when it was opened is published.
+func (l *Log) Ready() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ready
+}
+
 // WaitReady waits until all that the file had when it was opened is published.
 func (l *Log) WaitReady(ctx context.Context) error {
 	return l.wait(ctx, func() bool { return l.ready })

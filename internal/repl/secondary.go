@@ -136,6 +136,7 @@ func (s *Secondary) compared(h *history) {
 func (s *Secondary) Run(ctx context.Context) error {
 	s.setDefaults()
 	s.steer.init()
+	defer s.steer.reset()
 	delay := s.ReconnectDelay
 	unfit := make([]error, len(s.Sources)) // why a source is not tried again
 	for {

@@ -30,6 +30,16 @@ func (s *steer) init() {
 	})
 }
 
+// reset makes Run possible again after it was drained.
+func (s *steer) reset() {
+	s.init()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drain {
+		s.drain, s.draining = false, make(chan struct{})
+	}
+}
+
 // begin returns the context of a session.
 func (s *steer) begin(ctx context.Context) (session context.Context, done func()) {
 	session, cancel := context.WithCancelCause(ctx)

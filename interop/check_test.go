@@ -11,7 +11,9 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"zrs/internal/fs"
 	"zrs/interop/driver"
@@ -129,7 +131,7 @@ func TestCheckCompat(t *testing.T) {
 	startStorages(t, driver.Modern, local, map[string]string{"1": late})
 	down := closedPort(t)
 
-	for _, options := range [][]string{{"-m"}, {"-w30"}, {"-w", "60"}, {"-e44", "-w30"}, {"-mw30", "-e44"}, {"--warning=59", "--error", "61", "--output-metrics"}} {
+	for _, options := range [][]string{{"-m"}, {"-w30"}, {"-w", "60"}, {"-e44", "-w30"}, {"-e60"}, {"-mw30", "-e44"}, {"--warning=59", "--error", "61", "--output-metrics"}} {
 		t.Run(strings.Join(options, ""), func(t *testing.T) {
 			for _, pair := range [][2]string{
 				{primary, same},
@@ -322,5 +324,50 @@ func TestCheckCompat_nonsense(t *testing.T) {
 	got, code := checkCompat(t, "--timeout", "0.2", "-m", address, address)
 	if want := "Can't connect to secondary at '" + address + "': timed out\n"; code != 2 || got != want {
 		t.Errorf("silent server: exit code %d, %q, want 2 and %q", code, got, want)
+	}
+}
+
+// TestCheckPlugin has zrs check look at real ZEO servers.
+func TestCheckPlugin(t *testing.T) {
+	zrs, err := zrsBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(args ...string) (string, int) {
+		t.Helper()
+		return output(t, exec.CommandContext(patiently(t), zrs, append([]string{"check", "--timeout", patience.String()}, args...)...))
+	}
+	wants := func(code int, text string, args ...string) {
+		t.Helper()
+		if got, gotCode := check(args...); gotCode != code || !strings.HasPrefix(got, text) || strings.Count(got, "\n") != 1 {
+			t.Errorf("zrs check %q: exit code %d, %q, want %d and %q", args, gotCode, got, code, text)
+		}
+	}
+	now := fs.TIDFromTime(time.Now()).String()
+	local := t.TempDir() + "/zeo.sock"
+	primary := startStorages(t, driver.Modern, "127.0.0.1:0", map[string]string{"1": now})
+	secondary := startStorages(t, driver.Legacy, local, map[string]string{"1": now})
+	old := startStorages(t, driver.Legacy, "127.0.0.1:0", map[string]string{"1": "03f4a6f56eeeeeee"})
+
+	for _, kind := range []string{"", "zeo://"} {
+		wants(0, "ZRS OK - ", "-w1h", kind+primary.address)
+		wants(0, "ZRS OK - ", "-w1h", kind+secondary.address)
+		wants(0, "ZRS OK - secondary ", kind+primary.address, kind+secondary.address)
+		wants(2, "ZRS CRITICAL - secondary ", "-c1h", kind+primary.address, kind+old.address)
+		wants(2, "ZRS CRITICAL - ", "-c1h", kind+old.address)
+		wants(2, "ZRS CRITICAL - secondary ", kind+old.address, kind+primary.address)
+	}
+
+	// A server that is stuck still accepts connections, and has the same last
+	// transaction.
+	secondary.Signal(syscall.SIGSTOP)
+	defer secondary.Signal(syscall.SIGCONT)
+	for _, kind := range []string{"", "zeo://"} {
+		wants(2, "ZRS CRITICAL - secondary "+kind+local+": accepts connections, but does not answer",
+			"--timeout", "5s", primary.address, kind+local)
+	}
+	got, code := checkCompat(t, "--timeout", "0.5", "-m", primary.address, local)
+	if want := "Can't connect to secondary at '" + local + "': timed out\n"; code != 2 || got != want {
+		t.Errorf("stuck server: exit code %d, %q, want 2 and %q", code, got, want)
 	}
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
-
 
 	"zrs/internal/monitor"
 )
@@ -151,11 +151,9 @@ func checked(code int) error {
 
 // usageCode returns the code for a command line that can't be parsed: a monitor
 // must not take that of other commands for CRITICAL.
-func (*checkCmd) usageCode(args []string) int {
-	for _, arg := range args {
-		if arg == "--compat" {
-			return compatUsage
-		}
+func (c *checkCmd) usageCode(args []string) int {
+	if c.Compat || slices.Contains(args, "--compat") {
+		return compatUsage
 	}
 	return int(monitor.Unknown)
 }
@@ -220,23 +218,29 @@ func (c *checkCmd) check(ctx context.Context) (*checkAnswer, error) {
 	return newCheckAnswer(verdict, subjects), nil
 }
 
-// zeoScheme marks a text as the address of a ZEO server.
+// zeoScheme marks a text as the address of a ZEO server. With addressScheme it is
+// that of a zrs server here.
 const zeoScheme = "zeo://"
 
 // findTarget decides what text names, as [findSource] does.
 func findTarget(text string) (*monitor.Target, error) {
-	kind := monitor.Kind("")
-	rest, isZEO := strings.CutPrefix(text, zeoScheme)
-	if isZEO {
-		kind, text = monitor.KindZEO, addressScheme+rest
+	if rest, ok := strings.CutPrefix(text, zeoScheme); ok {
+		var addr peerAddress
+		err := addr.UnmarshalText([]byte(rest))
+		return server(monitor.KindZEO, addr), err
 	}
 	src, err := findSource(text)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if src.path != "" {
+	case src.path != "":
 		return &monitor.Target{Kind: monitor.KindFile, Path: src.path}, nil
+	case strings.HasPrefix(text, addressScheme):
+		return server(monitor.KindZRS, src.addr), nil
 	}
-	return &monitor.Target{Kind: kind, Network: src.addr.Network(), Address: src.addr.DialAddress()}, nil
+	return server("", src.addr), nil
 }
 
+func server(kind monitor.Kind, addr peerAddress) *monitor.Target {
+	return &monitor.Target{Kind: kind, Network: addr.Network(), Address: addr.DialAddress()}
+}

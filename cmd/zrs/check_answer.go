@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -75,7 +76,11 @@ func newCheckAnswer(v *monitor.Verdict, subjects []*monitor.Subject) *checkAnswe
 
 // checkFailed is the answer that there is none.
 func checkFailed(err error) *checkAnswer {
-	v := &monitor.Verdict{Findings: []monitor.Finding{{Level: monitor.Unknown, Reason: "trouble", Text: err.Error()}}}
+	text := err.Error()
+	if a, ok := errors.AsType[*adviceError](err); ok {
+		text += ": " + strings.Join(a.next, "; ")
+	}
+	v := &monitor.Verdict{Findings: []monitor.Finding{{Level: monitor.Unknown, Reason: "trouble", Text: text}}}
 	return newCheckAnswer(v, nil)
 }
 
@@ -107,12 +112,12 @@ func known[T comparable](v T) *T {
 // performance data is in no other place.
 func (a *checkAnswer) writeText(w io.Writer) error {
 	line := fmt.Sprintf("ZRS %v - %s", a.Status, strings.Map(inLine, a.Message))
-	for i, m := range a.Metrics {
-		separator := " "
-		if i == 0 {
-			separator = "|"
-		}
-		line += separator + m.String()
+	var metrics []string
+	for _, m := range a.Metrics {
+		metrics = append(metrics, m.String())
+	}
+	if len(metrics) > 0 {
+		line += "|" + strings.Join(metrics, " ")
 	}
 	_, err := io.WriteString(w, line+"\n")
 	return err

@@ -39,6 +39,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "await": await, "peer": peer, "flip": flip,
 			"listing": listing, "lock": lock, "sparse": sparse,
+			"zeo": zeo,
 		},
 	})
 }

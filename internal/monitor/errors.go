@@ -47,6 +47,8 @@ func trouble(err error) (Level, string) {
 		return Critical, "hung-up"
 	case errors.Is(err, ErrAnswer):
 		return Unknown, "bad-answer"
+	case errors.Is(err, ErrDiverged):
+		return Critical, "diverged"
 	case errors.Is(err, fs.ErrDamaged):
 		return Critical, "damaged"
 	case errors.Is(err, fs.ErrFormat):

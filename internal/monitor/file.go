@@ -56,7 +56,7 @@ func (t *Target) Behind(ctx context.Context, tid fs.TID) (Lag, error) {
 			return Lag{}, err
 		}
 		if tid > packed.TID {
-			return Lag{}, fmt.Errorf("%w: transaction %v is not in %s", ErrDiverged, tid, t.Path)
+			return Lag{}, fmt.Errorf("%w: the primary never had transaction %s", ErrDiverged, showTID(tid))
 		}
 		return Lag{}, nil
 	}

@@ -109,12 +109,12 @@ var measures = []struct {
 	of         func(Lag) *float64
 	show       func(float64) string
 }{
-	{"age", "s", age, func(v float64) string { return showSpan(time.Duration(v * float64(time.Second))) }},
+	{"age", "s", ageOf, func(v float64) string { return showSpan(time.Duration(v * float64(time.Second))) }},
 	{"transactions", "", func(l Lag) *float64 { return number(l.Transactions) }, func(v float64) string { return showNumber(v, "transaction") }},
 	{"bytes", "B", func(l Lag) *float64 { return number(l.Bytes) }, func(v float64) string { return showNumber(v, "byte") }},
 }
 
-func age(l Lag) *float64 {
+func ageOf(l Lag) *float64 {
 	if l.Age == nil {
 		return nil
 	}

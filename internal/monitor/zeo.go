@@ -27,8 +27,9 @@ const (
 	// maxGreeting is for the two letters of today's servers, and more of others.
 	maxGreeting = 64
 
-	// maxAnswer is room for thousands of storages.
-	maxAnswer = 1 << 20
+	// maxAnswer is ample for maxStorages, which is more than anybody serves.
+	maxAnswer   = 1 << 20
+	maxStorages = 1000
 )
 
 // AskZEO asks the ZEO server at an address for its storages, as zrs-nagios does,
@@ -90,6 +91,9 @@ func parseStatus(answer []byte) ([]Storage, error) {
 	var status map[string]map[string]json.RawMessage
 	if err := json.Unmarshal(answer, &status); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	if len(status) > maxStorages {
+		return nil, fmt.Errorf("%w: it tells of %d storages", ErrAnswer, len(status))
 	}
 	storages := make([]Storage, 0, len(status))
 	for name, fields := range status {

@@ -35,67 +35,62 @@ line begins with ZRS and OK, WARNING, CRITICAL or UNKNOWN, and ends with perform
 
 A TARGET is one of
 
-	db1:8100, /run/zeo.sock       a ZEO server, at its address for clients
-	/srv/zodb/Data.fs             a data file, be it in use or not
-	zeo://db1:8100                a ZEO server for certain
+	db1:8100, /run/zeo.sock     a ZEO server, at its address for clients
+	zeo://db1:8100              the same, without a test of what is there
+	/srv/zodb/Data.fs           a data file, be it in use or not
 
-Addresses have the forms of zrs help addresses. What is there is found out by connecting:
-a ZEO server greets.
+Addresses have the forms that zrs help addresses tells.
 
-With one TARGET, that it answers, or is a data file whose end is whole, is OK. A limit on age is one on the
-time since the last transaction, for storages that are known to be written all the time.
-The performance data are that age, and the numbers that a ZEO server tells.
+With one TARGET it is OK that a server answers, or that the end of a data file is whole. Where
+transactions are expected all the time, a limit on age is one on the time since the last
+of them. Performance data are that age and the numbers that a ZEO server tells.
 
-With two, the secondary is asked first, then the primary, and the secondary once more if it was
-behind: what was only on its way has arrived by then. Performance data are age,
-transactions and bytes, as far as they are known.
-
-Age is that of the oldest transaction that the secondary lacks. Where the primary is a data
-file, all three are exact, and it is critical if the file never had the secondary's last
-transaction. Of ZEO servers only the last transactions are known. Age is then the time
-between them, as zrs-nagios tells it, or the age of the primary's last one if that is more:
-a secondary that got stuck just before the last commit of the day is found too. For this
-the clocks of the hosts should agree.
+With two, the secondary is asked first, then the primary, then the secondary once more if it
+was behind: what was only on its way has arrived by then. Performance data are age,
+transactions and bytes, as far as they are known. Age is that of the oldest transaction
+that the secondary lacks. If the primary is a data file all three are exact, and it is
+critical if the file never had the secondary's last transaction. Of ZEO servers only the
+last transactions are known. Age is then the time between them, as zrs-nagios tells it, or
+the age of the primary's last one if that is more: so a secondary is found too that got
+stuck just before the last commit of the day. The clocks of the hosts should agree for that.
 
 A secondary that is ahead of its primary is critical: its history is another one, or the two
-are given in the wrong order. Equal last transactions are OK, but a ZEO server does not
-tell whether it is connected to anything, and the line says so.
+are given in the wrong order. With equal last transactions a secondary is OK; a ZEO server
+does not tell whether it is connected to its primary, and then the line says so.
 
-LIMITS are a list of age=TIME, transactions=COUNT and bytes=SIZE, separated by commas. A time
-alone is a limit on age. Times and sizes have the forms of zrs help times. Only more than
-the limit is beyond it. Without limits a lag alone is OK, however long it is. A figure that
-has a limit but is not known is UNKNOWN, never OK.
+LIMITS are a list of age=TIME, transactions=COUNT and bytes=SIZE, separated by commas; a time
+alone is a limit on age. Times and sizes have the forms that zrs help times tells. A limit
+itself is not beyond it. Without limits no lag is too long. What has a limit and is not
+known is UNKNOWN, never OK.
 
-What refuses connections or doesn't answer within half the time limit, a data file that is
-missing or damaged, and a storage that only one side has are critical. A storage without a
-transaction is a warning, or critical beside a primary that has some. A host name that can't
-be resolved, a port where something else answers, and missing permissions are unknown. If
-several things are wrong all are told, the worst first: it decides.
+Critical are, besides, a server that refuses connections or does not answer in time, a data
+file that is missing or damaged, a storage that only one side has, and an empty one whose
+primary is not empty. Any other storage without a transaction is a warning. Unknown are a
+host name that can't be resolved, a port where something else answers, and what permissions
+forbid. All that is wrong is told, the worst first. Each of two TARGETs has half of the time.
 
-With --compat the command takes the place of zrs-nagios, of zc.zrs: the same arguments, of which -w
-and -e are whole seconds, the same lines and the same exit codes. The addresses are those of two
-ZEO servers, as zrs-nagios writes them: host:port, [v6]:port, else the path of a Unix socket.
-A limit, or -m, must be given.
+With --compat the command takes the place of the script zrs-nagios of zc.zrs. It has the same
+arguments, of which -w and -e are whole seconds, prints the same lines, and ends with the
+same codes. Addresses are those of ZEO servers in the forms host:port and [v6]:port, else
+the path of a Unix socket. Where the script waits for ever, this command prints "Can't
+connect to secondary at 'db2:8100': timed out" when the time is up; where it ends with a
+traceback and code 1, because the answer makes no sense or none comes, this command prints
+"Can't connect", and why, and ends with 2.
 
-In two cases the two differ. zrs-nagios waits for ever for a server that does not answer; this
-command says "Can't connect to secondary at 'db2:8100': timed out" when --timeout has passed. Where
-zrs-nagios ends with a traceback and exit code 1, because the answer makes no sense or there is
-none, this command says "Can't connect", and why, and ends with 2.
-
-With --json the answer is one document: schema, status (OK, WARNING, CRITICAL or UNKNOWN), exit_code,
-message (the text of the line), findings (each with status, reason and message), targets and
-metrics. Each of targets has target, kind (zeo, zrs, file; null if it did not answer) and storages:
-name, role, health, reason, message, last_tid, last_time, connected, last_contact. Each of metrics
-has label, unit (s, B, c for a counter, or empty), value, warning and critical. What is not known,
-or not told, is null. Reasons are stable: ` + reasons + `; and those of
-zrs servers.`
+With --json the answer is one document: schema, status (OK, WARNING, CRITICAL or UNKNOWN),
+exit_code, message (the text of the line), findings (each with status, reason and message),
+targets and metrics. Each of targets has target, kind (zeo, zrs, file; null if it did not
+answer) and storages: name, role, health, reason, message, last_tid, last_time, connected,
+last_contact. Each of metrics has label, unit (s, B, c for a counter, or empty), value,
+warning and critical. What is not known, or not told, is null. The reasons of findings are
+` + checkReasons + `.`
 }
 
-// reasons are the codes of package monitor.
-const reasons = `unreachable, no-answer, hung-up, bad-answer, name-unknown,
-not-permitted, damaged, not-a-data-file, missing, diverged, timed-out, trouble, no-storages,
-no-storage, many-storages, empty, only-in-primary, only-in-secondary, ahead, over-limit, not-known,
-disconnected, two-primaries, timeout-thread-dead`
+// checkReasons are the codes that package monitor has for findings.
+const checkReasons = `ahead, bad-answer, damaged, disconnected, diverged, empty, hung-up, many-storages, missing,
+name-unknown, no-answer, no-storage, no-storages, not-a-data-file, not-known, not-permitted,
+only-in-primary, only-in-secondary, over-limit, timed-out, timeout-thread-dead, trouble,
+two-primaries and unreachable`
 
 // Examples are the EXAMPLES of the manual page.
 func (*checkCmd) Examples() string {

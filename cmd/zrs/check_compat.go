@@ -60,6 +60,9 @@ func parsePythonInt(flag, s string) (int64, error) {
 
 // runCompat prints what zrs-nagios prints.
 func (c *checkCmd) runCompat(ctx context.Context, e *env) error {
+	if e.json {
+		return &checkError{compatUsage, errors.New("--json and --compat exclude each other")}
+	}
 	warning, _ := parsePythonInt("warning", c.Warning) // checked by validateCompat
 	critical, _ := parsePythonInt("error", c.Error)
 	n := nagios{warning: warning, critical: critical, metrics: c.OutputMetrics}

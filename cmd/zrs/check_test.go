@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,5 +197,33 @@ func TestPythonError(t *testing.T) {
 		if got := pythonError(fmt.Errorf("%w: %w", monitor.ErrUnreachable, tt.err), "db1:8100"); got != tt.want {
 			t.Errorf("pythonError(%v) = %q, want %q", tt.err, got, tt.want)
 		}
+	}
+}
+
+// TestCheckReasons holds the list in the manual to the codes in the source.
+func TestCheckReasons(t *testing.T) {
+	files, err := filepath.Glob("../../internal/monitor/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	code := regexp.MustCompile(`(?:find\(\w+, |return (?:Warning|Critical|Unknown), |Reason = Health\w+, )"([a-z-]+)"`)
+	var found []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range code.FindAllStringSubmatch(string(b), -1) {
+			found = append(found, m[1])
+		}
+	}
+	slices.Sort(found)
+	found = slices.Compact(found)
+	told := strings.Fields(strings.NewReplacer(",", " ", " and ", " ").Replace(checkReasons))
+	if !slices.Equal(found, told) {
+		t.Errorf("the manual tells of\n%q, the source has\n%q", told, found)
 	}
 }

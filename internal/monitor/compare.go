@@ -15,7 +15,8 @@ type pair struct {
 	arrived            bool // the secondary has since got what the primary had
 }
 
-// Compare judges a secondary by its primary. Storage is as for [Look].
+// Compare judges a secondary by its primary. Storage is as for [Look]. Names of
+// subjects should say which is which.
 //
 // The secondary is asked first, so that what is committed meanwhile can't make
 // the primary look behind. If the secondary is behind then, it is asked once
@@ -29,7 +30,7 @@ func Compare(ctx context.Context, primary, secondary *Subject, storage string, l
 		return v
 	}
 	pairs := v.pairUp(primary, secondary)
-	secondary.askAgain(ctx, pairs)
+	v.askAgain(ctx, secondary, pairs)
 	for i := range pairs {
 		v.judge(ctx, primary, secondary, &pairs[i], limits)
 	}
@@ -70,9 +71,9 @@ func (v *Verdict) pairUp(primary, secondary *Subject) []pair {
 	return pairs
 }
 
-// askAgain asks a secondary once more if it is behind. If it fails to answer,
-// what it said before holds.
-func (s *Subject) askAgain(ctx context.Context, pairs []pair) {
+// askAgain asks a secondary once more if it is behind. That it does not answer
+// any more is a finding, beside those of what it said before.
+func (v *Verdict) askAgain(ctx context.Context, secondary *Subject, pairs []pair) {
 	var report *Report
 	for i := range pairs {
 		p := &pairs[i]
@@ -81,7 +82,8 @@ func (s *Subject) askAgain(ctx context.Context, pairs []pair) {
 		}
 		if report == nil {
 			var err error
-			if report, err = s.Probe(ctx); err != nil {
+			if report, err = secondary.Probe(ctx); err != nil {
+				v.noReport(secondary.Name, err)
 				return
 			}
 		}
@@ -122,8 +124,7 @@ func (v *Verdict) judge(ctx context.Context, primary, secondary *Subject, p *pai
 	}
 	lag, err := p.lag(ctx, primary)
 	if err != nil {
-		level, reason := trouble(err)
-		v.find(level, reason, "%s against %s: %s", sname, pname, explain(err))
+		v.noReport(sname+" against "+pname, err)
 		return
 	}
 	say := func(value string) string { return fmt.Sprintf("%s is behind %s by %s", sname, pname, value) }

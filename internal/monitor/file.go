@@ -38,7 +38,7 @@ func openFile(ctx context.Context, path string) (*fs.File, fs.Place, error) {
 }
 
 // Behind tells how far a history that ends with the transaction tid is behind
-// the data file. It returns [ErrDiverged] if the file never had that
+// the target, which must be a data file. It returns [ErrDiverged] if the file never had that
 // transaction, and no lag if a pack may have removed it.
 func (t *Target) Behind(ctx context.Context, tid fs.TID) (Lag, error) {
 	f, end, err := openFile(ctx, t.Path)

@@ -18,7 +18,7 @@ type Subject struct {
 }
 
 // Look judges one target by itself. Storage is the only one of a ZEO server to
-// look at, or "" for all. For a zrs server limits are for its own lag; for the
+// look at, or "" for all. For a zrs server limits are for its own lag; of the
 // others, which know of none, age is the time since the last transaction.
 func Look(ctx context.Context, s *Subject, storage string, limits Limits) *Verdict {
 	v := new(Verdict)
@@ -53,8 +53,7 @@ func Look(ctx context.Context, s *Subject, storage string, limits Limits) *Verdi
 func (v *Verdict) ask(ctx context.Context, s *Subject, storage string) bool {
 	report, err := s.Probe(ctx)
 	if err != nil {
-		level, reason := trouble(err)
-		v.find(level, reason, "%s: %s", s.Name, explain(err))
+		v.noReport(s.Name, err)
 		return false
 	}
 	s.Report = report
@@ -72,6 +71,12 @@ func (v *Verdict) ask(ctx context.Context, s *Subject, storage string) bool {
 	}
 	report.Storages = []Storage{*st}
 	return true
+}
+
+// noReport finds that there is no report of what is called name.
+func (v *Verdict) noReport(name string, err error) {
+	level, reason := trouble(err)
+	v.find(level, reason, "%s: %s", name, explain(err))
 }
 
 // storage returns the storage of that name, or nil.
@@ -93,7 +98,7 @@ func explain(err error) string {
 	if e, ok := errors.AsType[*fs.RecordError](err); ok {
 		bare := *e
 		bare.Path = ""
-		return bare.Error()
+		return bare.Error() + "; zrs verify tells all that is wrong"
 	}
 	switch {
 	case errors.Is(err, ErrUnreachable):

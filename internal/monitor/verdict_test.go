@@ -199,7 +199,10 @@ func TestCompare(t *testing.T) {
 		{"on-its-way", last(time.Second), last(time.Hour, time.Second), limits, "OK", zero, ""},
 		{"on-its-way-and-more", last(time.Second), last(time.Hour, 0), limits, "OK", zero, ""},
 		{"moving", last(0), last(time.Hour, 40*time.Second), limits, "WARNING over-limit", "age=40s", ""},
-		{"not-again", last(0), func() answers { return answers{one(ago(40 * time.Second)), failed(ErrSilent)} }, limits, "WARNING over-limit", "age=40s", ""},
+		{
+			"not-again", last(0), func() answers { return answers{one(ago(40 * time.Second)), failed(ErrSilent)} }, limits,
+			"CRITICAL no-answer over-limit", "age=40s", "secondary s: accepts",
+		},
 		{"ahead", last(time.Hour), last(0), limits, "CRITICAL ahead", "", "wrong order, or their histories have diverged"},
 		{"counts-unknown", last(0), last(0), Limits{Warning: Limit{Transactions: new(int64(3))}}, "OK", zero, ""},
 		{

@@ -21,19 +21,25 @@ import (
 
 // zeo starts a server that answers ZEO's probe, until the script ends, and puts
 // its address into the variable VAR. Its storages have the last transactions that
-// are given: ids, or times before now.
+// are given: ids, or times before now. With sick it says that a thread of it died.
 //
-//	zeo VAR NAME=TID...
+//	zeo VAR [sick] NAME=TID...
 func zeo(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
-		ts.Fatalf("usage: zeo VAR NAME=TID...")
+		ts.Fatalf("usage: zeo VAR [sick] NAME=TID...")
 	}
 	var storages []string
+	thread := `"stub"`
 	for _, arg := range args[1:] {
+		if arg == "sick" {
+			thread = "false"
+			continue
+		}
 		name, tid, _ := strings.Cut(arg, "=")
 		last, err := parseWhen(tid, time.Now())
 		ts.Check(err)
-		storages = append(storages, fmt.Sprintf(`%q: {"connections": 2, "commits": 7, "last-transaction": "%v"}`, name, last.TID()))
+		storages = append(storages, fmt.Sprintf(`%q: {"connections": 2, "commits": 7, "timeout-thread-is-alive": %s, "last-transaction": "%v"}`,
+			name, thread, last.TID()))
 	}
 	answer := "{" + strings.Join(storages, ", ") + "}"
 	l, err := net.Listen("tcp", "127.0.0.1:0")

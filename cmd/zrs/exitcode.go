@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	iofs "io/fs"
+	"reflect"
 
 	"github.com/alecthomas/kong"
 
@@ -30,11 +31,15 @@ const (
 	exitInterrupted = 130
 )
 
-// exitMeanings is the table that every manual page and zrs help exit-codes print.
-var exitMeanings = []struct {
+// An exitMeaning documents an exit code.
+type exitMeaning struct {
 	code    int
 	meaning string
-}{
+}
+
+// exitMeanings is the table that zrs help exit-codes and the manual page of every
+// command print that has none of its own.
+var exitMeanings = []exitMeaning{
 	{exitOK, "Done; identical; nothing to do; a server stopped by SIGTERM or SIGINT."},
 	{exitNegative, "A negative answer: they differ, it is behind, it is not healthy."},
 	{exitTrouble, "A usage error, or trouble that prevented an answer."},
@@ -94,8 +99,11 @@ func exitCode(err error) int {
 	if err == nil {
 		return exitOK
 	}
-	if _, ok := errors.AsType[*kong.ParseError](err); ok {
-		return exitTrouble // kong's own status for it is 80
+	if e, ok := errors.AsType[*kong.ParseError](err); ok {
+		return usageCode(e)
+	}
+	if e, ok := errors.AsType[*checkError](err); ok {
+		return e.code
 	}
 	if _, ok := errors.AsType[*guardError](err); ok {
 		return exitGuard
@@ -106,6 +114,28 @@ func exitCode(err error) int {
 		}
 	}
 	return exitTrouble
+}
+
+// usageCode decides the exit status for a command line that can't be parsed.
+func usageCode(err *kong.ParseError) int {
+	if err.Context != nil {
+		if cmd := err.Context.Selected(); cmd != nil {
+			if c, ok := reflect.TypeAssert[*checkCmd](cmd.Target.Addr()); ok {
+				return c.usageCode(err.Context.Args)
+			}
+		}
+	}
+	return exitTrouble // kong's own status for it is 80
+}
+
+// exitTable returns what the exit codes of a command mean.
+func exitTable(cmd *kong.Node) []exitMeaning {
+	if cmd != nil {
+		if own, ok := reflect.TypeAssert[interface{ ExitMeanings() []exitMeaning }](cmd.Target.Addr()); ok {
+			return own.ExitMeanings()
+		}
+	}
+	return exitMeanings
 }
 
 // stopped returns the end of a server: one that was told to stop has done its

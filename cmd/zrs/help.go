@@ -128,12 +128,16 @@ without a value take true or false.
 NO_COLOR, if it is not empty, switches colours and progress bars off unless --color or
 --progress asks for them, and so does TERM=dumb.`
 
+// ownCodes tells of the command that has exit codes of its own.
+const ownCodes = "zrs check has the codes of monitoring plug-ins instead: 0 is OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.\n"
+
 func exitCodesTopic() string {
 	var b strings.Builder
 	b.WriteString("The exit code of every command tells a script what happened:\n\n")
 	for _, m := range exitMeanings {
 		fmt.Fprintf(&b, "\t%3d  %s\n", m.code, m.meaning)
 	}
+	b.WriteString("\n" + ownCodes)
 	return b.String()
 }
 

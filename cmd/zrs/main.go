@@ -34,6 +34,7 @@ type cli struct {
 	Restore        restoreCmd        `cmd:"" help:"Write the transactions of a dump into a data file."`
 	Info           infoCmd           `cmd:"" help:"Tell the facts of a data file."`
 	Log            logCmd            `cmd:"" help:"Show the history of a data file, newest last."`
+	Check          checkCmd          `cmd:"" help:"Tell whether servers and data files are well, as a monitoring plug-in."`
 	HelpCmd        helpCmd           `cmd:"" name:"help" help:"Explain a command or a topic."`
 	Completion     completionCmd     `cmd:"" help:"Write the script that lets a shell complete commands of zrs."`
 	GenMan         genManCmd         `cmd:"" hidden:"" help:"Write the manual pages."`

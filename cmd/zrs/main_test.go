@@ -45,6 +45,7 @@ func scriptParams() testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "await": await, "peer": peer, "flip": flip,
 			"listing": listing, "lock": lock, "sparse": sparse,
+			"zeo": zeo,
 		},
 	}
 }

@@ -16,11 +16,11 @@ function __zrs_words
             switch "$command $token"
                 case '* --color' '* --progress' '* --log-level' '* --log-format'
                     set skip 1
-                case 'serve-primary --replicate-to' 'serve-primary --blob-dir' 'serve-primary --allow' 'serve-primary --max-connections' 'serve-primary --missing-blob' 'serve-primary --unknown-start' 'serve-primary --write-timeout' 'serve-primary --stop-timeout' 'serve-primary --poll'
+                case 'serve-primary --replicate-to' 'serve-primary --blob-dir' 'serve-primary --allow' 'serve-primary --max-connections' 'serve-primary --missing-blob' 'serve-primary --unknown-start' 'serve-primary --write-timeout' 'serve-primary --control' 'serve-primary --stop-timeout' 'serve-primary --poll'
                     set skip 1
-                case 'serve-secondary --replicate-from' 'serve-secondary --blob-dir' 'serve-secondary --check-history' 'serve-secondary --keep-alive-delay' 'serve-secondary --dead-after' 'serve-secondary --reconnect-delay' 'serve-secondary --reconnect-max' 'serve-secondary --replicate-to' 'serve-secondary --allow' 'serve-secondary --max-connections' 'serve-secondary --missing-blob' 'serve-secondary --unknown-start' 'serve-secondary --write-timeout' 'serve-secondary --stop-timeout'
+                case 'serve-secondary --replicate-from' 'serve-secondary --blob-dir' 'serve-secondary --protocol' 'serve-secondary --check-history' 'serve-secondary --keep-alive-delay' 'serve-secondary --dead-after' 'serve-secondary --reconnect-delay' 'serve-secondary --reconnect-max' 'serve-secondary --replicate-to' 'serve-secondary --allow' 'serve-secondary --max-connections' 'serve-secondary --missing-blob' 'serve-secondary --unknown-start' 'serve-secondary --write-timeout' 'serve-secondary --control' 'serve-secondary --stop-timeout'
                     set skip 1
-                case 'catchup --blob-dir' 'catchup --source-blob-dir' 'catchup --check-history' 'catchup --until' 'catchup --limit-rate' 'catchup --timeout'
+                case 'catchup --blob-dir' 'catchup --source-blob-dir' 'catchup --protocol' 'catchup --check-history' 'catchup --until' 'catchup --limit-rate' 'catchup --timeout'
                     set skip 1
                 case 'verify --blob-dir' 'verify --blobs' 'verify --max-findings' 'verify --other-blob-dir' 'verify --mode' 'verify --range' 'verify --timeout' 'verify --at' 'verify --write-manifest' 'verify --manifest'
                     set skip 1
@@ -31,6 +31,8 @@ function __zrs_words
                 case 'info --blob-dir' 'info --digest-at'
                     set skip 1
                 case 'log --max-count' 'log -n' 'log --user' 'log --grep' 'log --oid'
+                    set skip 1
+                case 'check --warning' 'check -w' 'check --critical' 'check -c' 'check --storage' 'check --timeout' 'check --error' 'check -e'
                     set skip 1
             end
         else
@@ -72,13 +74,16 @@ complete -c zrs -n '__zrs_in serve-primary' -l max-connections -r -f -d 'Serve a
 complete -c zrs -n '__zrs_in serve-primary' -l missing-blob -r -f -a 'warn fail' -d 'When a blob is missing on disk: warn (send its record alone, as zc.zrs does) or fail (close the connection before it)'
 complete -c zrs -n '__zrs_in serve-primary' -l unknown-start -r -f -a 'refuse serve' -d 'When a secondary\'s last transaction never was in FS: refuse it, since its history has diverged, or serve it what is later, as zc.zrs does'
 complete -c zrs -n '__zrs_in serve-primary' -l write-timeout -r -f -d 'Close a connection whose secondary has read nothing for this long'
+complete -c zrs -n '__zrs_in serve-primary' -l control -r -f -d 'Make the control socket here; default is FS.control. With none there is no control socket'
 complete -c zrs -n '__zrs_in serve-primary' -l stop-timeout -r -f -d 'When told to stop, give secondaries at most this long to receive what there is'
 complete -c zrs -n '__zrs_in serve-primary' -l poll -r -f -d 'Look for new transactions at this interval instead of waiting for file events'
+complete -c zrs -n '__zrs_in serve-primary' -l any-role -d 'Serve FS even if it is known to be a secondary, a copy, or superseded by another primary'
 
 complete -c zrs -n '__zrs_at "" 0' -a serve-secondary -d 'Keep a data file a replica of a primary\'s, reconnecting for ever'
 complete -c zrs -n '__zrs_at serve-secondary 1' -F
 complete -c zrs -n '__zrs_in serve-secondary' -l replicate-from -r -f -d 'Replicate from the first of these addresses that can serve'
 complete -c zrs -n '__zrs_in serve-secondary' -l blob-dir -r -f -a '(__fish_complete_directories)' -d 'Directory of the blobs that belong to FS; without it no blobs are replicated'
+complete -c zrs -n '__zrs_in serve-secondary' -l protocol -r -f -a 'auto zrs+1 zrs2' -d 'Speak zrs+1, which only zrs knows, zrs2 (zrs2.0 or zrs2.1, as zc.zrs does), or auto: zrs+1 where the source knows it'
 complete -c zrs -n '__zrs_in serve-secondary' -l check-history -r -f -a 'tail full none' -d 'Before appending, compare with the source\'s history: tail (the last transactions), full (all of them) or none (believe it, as zc.zrs does)'
 complete -c zrs -n '__zrs_in serve-secondary' -l keep-alive-delay -r -f -d 'Send the source a keep-alive message at this interval; 0 or less sends none'
 complete -c zrs -n '__zrs_in serve-secondary' -l dead-after -r -f -d 'Give up a connection when the source\'s host has not answered TCP\'s probes for this long'
@@ -90,6 +95,7 @@ complete -c zrs -n '__zrs_in serve-secondary' -l max-connections -r -f -d 'Serve
 complete -c zrs -n '__zrs_in serve-secondary' -l missing-blob -r -f -a 'warn fail' -d 'When a blob is missing on disk: warn (send its record alone, as zc.zrs does) or fail (close the connection before it)'
 complete -c zrs -n '__zrs_in serve-secondary' -l unknown-start -r -f -a 'refuse serve' -d 'When a secondary\'s last transaction never was in FS: refuse it, since its history has diverged, or serve it what is later, as zc.zrs does'
 complete -c zrs -n '__zrs_in serve-secondary' -l write-timeout -r -f -d 'Close a connection whose secondary has read nothing for this long'
+complete -c zrs -n '__zrs_in serve-secondary' -l control -r -f -d 'Make the control socket here; default is FS.control. With none there is no control socket'
 complete -c zrs -n '__zrs_in serve-secondary' -l stop-timeout -r -f -d 'When told to stop, give secondaries at most this long to receive what there is'
 
 complete -c zrs -n '__zrs_at "" 0' -a catchup -d 'Bring a data file up to its source\'s present end, once'
@@ -97,6 +103,7 @@ complete -c zrs -n '__zrs_at catchup 1' -F
 complete -c zrs -n '__zrs_at catchup 2' -F
 complete -c zrs -n '__zrs_in catchup' -l blob-dir -r -f -a '(__fish_complete_directories)' -d 'Directory of the blobs that belong to FS; without it no blobs are replicated'
 complete -c zrs -n '__zrs_in catchup' -l source-blob-dir -r -f -a '(__fish_complete_directories)' -d 'Directory of the blobs that belong to SOURCE, when SOURCE is a file'
+complete -c zrs -n '__zrs_in catchup' -l protocol -r -f -a 'auto zrs+1 zrs2' -d 'Speak zrs+1, which only zrs knows, zrs2 (zrs2.0 or zrs2.1, as zc.zrs does), or auto: zrs+1 where the source knows it'
 complete -c zrs -n '__zrs_in catchup' -l check-history -r -f -a 'tail full none' -d 'Before appending, compare with the source\'s history: tail (the last transactions), full (all of them) or none (believe it, as zc.zrs does)'
 complete -c zrs -n '__zrs_in catchup' -l until -r -f -d 'Stop after the last transaction that is not later than this transaction id or time'
 complete -c zrs -n '__zrs_in catchup' -l dry-run -d 'Connect and compare, say what would be done, and change nothing'
@@ -164,8 +171,18 @@ complete -c zrs -n '__zrs_in log' -l grep -r -f -d 'Show transactions only whose
 complete -c zrs -n '__zrs_in log' -l oid -r -f -d 'Show transactions only that wrote this object'
 complete -c zrs -n '__zrs_in log' -l stat -d 'List the objects of each transaction, with class and size'
 
+complete -c zrs -n '__zrs_at "" 0' -a check -d 'Tell whether servers and data files are well, as a monitoring plug-in'
+complete -c zrs -n '__zrs_at check 1' -F
+complete -c zrs -n '__zrs_in check' -l warning -s w -r -f -d 'Warn beyond these limits, as in 30s or age=30s,transactions=100,bytes=1M; with --compat, seconds'
+complete -c zrs -n '__zrs_in check' -l critical -s c -r -f -d 'Be critical beyond these limits, in the same notation'
+complete -c zrs -n '__zrs_in check' -l storage -r -f -d 'Look only at this one of a ZEO server\'s storages'
+complete -c zrs -n '__zrs_in check' -l timeout -r -f -d 'Give up when this time has passed'
+complete -c zrs -n '__zrs_in check' -l compat -d 'Be zrs-nagios: print its lines, and end with its exit codes'
+complete -c zrs -n '__zrs_in check' -l output-metrics -s m -d 'With --compat, add the lag as performance data'
+complete -c zrs -n '__zrs_in check' -l error -s e -r -f -d 'With --compat, the lag that is an error'
+
 complete -c zrs -n '__zrs_at "" 0' -a help -d 'Explain a command or a topic'
-complete -c zrs -n '__zrs_at help 1' -f -a 'serve-primary serve-secondary catchup verify dump restore info log help completion addresses times ranges exit-codes environment'
+complete -c zrs -n '__zrs_at help 1' -f -a 'serve-primary serve-secondary catchup verify dump restore info log check help completion addresses times ranges exit-codes environment'
 
 complete -c zrs -n '__zrs_at "" 0' -a completion -d 'Write the script that lets a shell complete commands of zrs'
 complete -c zrs -n '__zrs_at completion 1' -f -a 'bash zsh fish'

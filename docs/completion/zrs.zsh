@@ -26,6 +26,7 @@ _zrs() {
         'restore:Write the transactions of a dump into a data file'
         'info:Tell the facts of a data file'
         'log:Show the history of a data file, newest last'
+        'check:Tell whether servers and data files are well, as a monitoring plug-in'
         'help:Explain a command or a topic'
         'completion:Write the script that lets a shell complete commands of zrs'
     )
@@ -46,14 +47,17 @@ _zrs() {
                 '(--missing-blob)--missing-blob=[When a blob is missing on disk: warn (send its record alone, as zc.zrs does) or fail (close the connection before it)]:WHAT:(warn fail)' \
                 '(--unknown-start)--unknown-start=[When a secondary'\''s last transaction never was in FS: refuse it, since its history has diverged, or serve it what is later, as zc.zrs does]:WHAT:(refuse serve)' \
                 '(--write-timeout)--write-timeout=[Close a connection whose secondary has read nothing for this long]:TIME: ' \
+                '(--control)--control=[Make the control socket here; default is FS.control. With none there is no control socket]:PATH: ' \
                 '(--stop-timeout)--stop-timeout=[When told to stop, give secondaries at most this long to receive what there is]:TIME: ' \
                 '(--poll)--poll=[Look for new transactions at this interval instead of waiting for file events]:TIME: ' \
+                '(--any-role)--any-role[Serve FS even if it is known to be a secondary, a copy, or superseded by another primary]' \
                 '1:FS:_files' && ret=0
             ;;
         serve-secondary)
             _arguments -S $shared \
                 '*--replicate-from=[Replicate from the first of these addresses that can serve]:ADDR: ' \
                 '(--blob-dir)--blob-dir=[Directory of the blobs that belong to FS; without it no blobs are replicated]:DIR:_files -/' \
+                '(--protocol)--protocol=[Speak zrs+1, which only zrs knows, zrs2 (zrs2.0 or zrs2.1, as zc.zrs does), or auto: zrs+1 where the source knows it]:WHICH:(auto zrs+1 zrs2)' \
                 '(--check-history)--check-history=[Before appending, compare with the source'\''s history: tail (the last transactions), full (all of them) or none (believe it, as zc.zrs does)]:HOW:(tail full none)' \
                 '(--keep-alive-delay)--keep-alive-delay=[Send the source a keep-alive message at this interval; 0 or less sends none]:TIME: ' \
                 '(--dead-after)--dead-after=[Give up a connection when the source'\''s host has not answered TCP'\''s probes for this long]:TIME: ' \
@@ -65,6 +69,7 @@ _zrs() {
                 '(--missing-blob)--missing-blob=[When a blob is missing on disk: warn (send its record alone, as zc.zrs does) or fail (close the connection before it)]:WHAT:(warn fail)' \
                 '(--unknown-start)--unknown-start=[When a secondary'\''s last transaction never was in FS: refuse it, since its history has diverged, or serve it what is later, as zc.zrs does]:WHAT:(refuse serve)' \
                 '(--write-timeout)--write-timeout=[Close a connection whose secondary has read nothing for this long]:TIME: ' \
+                '(--control)--control=[Make the control socket here; default is FS.control. With none there is no control socket]:PATH: ' \
                 '(--stop-timeout)--stop-timeout=[When told to stop, give secondaries at most this long to receive what there is]:TIME: ' \
                 '1:FS:_files' && ret=0
             ;;
@@ -72,6 +77,7 @@ _zrs() {
             _arguments -S $shared \
                 '(--blob-dir)--blob-dir=[Directory of the blobs that belong to FS; without it no blobs are replicated]:DIR:_files -/' \
                 '(--source-blob-dir)--source-blob-dir=[Directory of the blobs that belong to SOURCE, when SOURCE is a file]:DIR:_files -/' \
+                '(--protocol)--protocol=[Speak zrs+1, which only zrs knows, zrs2 (zrs2.0 or zrs2.1, as zc.zrs does), or auto: zrs+1 where the source knows it]:WHICH:(auto zrs+1 zrs2)' \
                 '(--check-history)--check-history=[Before appending, compare with the source'\''s history: tail (the last transactions), full (all of them) or none (believe it, as zc.zrs does)]:HOW:(tail full none)' \
                 '(--until)--until=[Stop after the last transaction that is not later than this transaction id or time]:WHEN: ' \
                 '(--dry-run)--dry-run[Connect and compare, say what would be done, and change nothing]' \
@@ -148,9 +154,24 @@ _zrs() {
                 '1:FS:_files' \
                 '2:RANGE: ' && ret=0
             ;;
+        check)
+            _arguments -S $shared \
+                '(--warning -w)--warning=[Warn beyond these limits, as in 30s or age=30s,transactions=100,bytes=1M; with --compat, seconds]:LIMITS: ' \
+                '(--warning -w)-w+[Warn beyond these limits, as in 30s or age=30s,transactions=100,bytes=1M; with --compat, seconds]:LIMITS: ' \
+                '(--critical -c)--critical=[Be critical beyond these limits, in the same notation]:LIMITS: ' \
+                '(--critical -c)-c+[Be critical beyond these limits, in the same notation]:LIMITS: ' \
+                '(--storage)--storage=[Look only at this one of a ZEO server'\''s storages]:NAME: ' \
+                '(--timeout)--timeout=[Give up when this time has passed]:TIME: ' \
+                '(--compat)--compat[Be zrs-nagios: print its lines, and end with its exit codes]' \
+                '(--output-metrics -m)--output-metrics[With --compat, add the lag as performance data]' \
+                '(--output-metrics -m)-m[With --compat, add the lag as performance data]' \
+                '(--error -e)--error=[With --compat, the lag that is an error]:SECONDS: ' \
+                '(--error -e)-e+[With --compat, the lag that is an error]:SECONDS: ' \
+                '1:TARGET:_files' && ret=0
+            ;;
         help)
             _arguments -S $shared \
-                '1:TOPIC:(serve-primary serve-secondary catchup verify dump restore info log help completion addresses times ranges exit-codes environment)' && ret=0
+                '1:TOPIC:(serve-primary serve-secondary catchup verify dump restore info log check help completion addresses times ranges exit-codes environment)' && ret=0
             ;;
         completion)
             _arguments -S $shared \

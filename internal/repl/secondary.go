@@ -233,7 +233,7 @@ func fatal(err error) bool {
 	case errors.Is(err, io.EOF), errors.Is(err, errDone):
 		return false
 	}
-	for _, passing := range []error{ErrUnreachable, ErrRefused, ErrRejected, ErrHungUp, ErrProtocol, ErrChecksum, ErrAhead, context.Canceled} {
+	for _, passing := range []error{ErrUnreachable, ErrRefused, ErrRejected, ErrHungUp, ErrProtocol, ErrChecksum, ErrAhead, errInterrupted, context.Canceled} {
 		if errors.Is(err, passing) {
 			return false
 		}

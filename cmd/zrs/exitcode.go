@@ -10,6 +10,7 @@ import (
 	"zrs/internal/dump"
 	"zrs/internal/fs"
 	"zrs/internal/repl"
+	"zrs/internal/rewind"
 	"zrs/internal/verify"
 )
 
@@ -65,6 +66,8 @@ var exitCauses = []struct {
 	{dump.ErrBackup, exitDamaged},
 	{repl.ErrDiverged, exitDiverged},
 	{fs.ErrReplaced, exitDiverged},
+	{rewind.ErrPacked, exitDiverged},
+	{errUnrelated, exitDiverged},
 	{repl.ErrPackedPast, exitPackedPast},
 	{fs.ErrWouldCreate, exitGuard},
 	{fs.ErrLocked, exitLocked},

@@ -32,6 +32,7 @@ type cli struct {
 	Verify         verifyCmd         `cmd:"" help:"Say whether a storage is sound, or how two of them relate."`
 	Dump           dumpCmd           `cmd:"" help:"Write transactions as text."`
 	Restore        restoreCmd        `cmd:"" help:"Write the transactions of a dump into a data file."`
+	Rewind         rewindCmd         `cmd:"" help:"Take a diverged data file back to the common history, after saving what only it has."`
 	Info           infoCmd           `cmd:"" help:"Tell the facts of a data file."`
 	Log            logCmd            `cmd:"" help:"Show the history of a data file, newest last."`
 	HelpCmd        helpCmd           `cmd:"" name:"help" help:"Explain a command or a topic."`

@@ -200,10 +200,10 @@ func (c *rewindCmd) cut(ctx context.Context, e *env, r *rewind.File, last fs.TID
 	case err != nil:
 		return adviseDamage(err, c.FS)
 	case plan.Transactions == 0:
-		return nil
+		return r.GiveUp()
 	case plan.Kept.TID == 0:
 		return fmt.Errorf("--to %s: %s has no transaction that early, and is not emptied", c.To, c.FS)
-	case plan.BlobsMissing > 0 && !c.AllowMissingBlobs:
+	case plan.BlobsMissing > 0 && !c.AllowMissingBlobs && !c.DryRun:
 		return c.blobsMissing(plan)
 	}
 	if _, err := os.Lstat(c.Salvage); c.Salvage != "" && err == nil {

@@ -130,13 +130,19 @@ func (s *rewindSummary) writeText(w io.Writer) error {
 func (s *rewindSummary) writeCut(b *strings.Builder, line func(name, format string, args ...any)) {
 	what := fmt.Sprintf("%s, %s, %s", count(s.Transactions, "transaction"), count(s.Records, "record"), formatBytes(s.Bytes))
 	if s.Blobs > 0 {
-		what += fmt.Sprintf(", %s (%s)", count(s.Blobs, "blob"), formatBytes(s.BlobBytes))
+		what += ", " + count(s.Blobs, "blob")
+	}
+	if s.BlobBytes > 0 {
+		what += fmt.Sprintf(" (%s)", formatBytes(s.BlobBytes))
 	}
 	line("cut", "%s", what)
 	side := sideAnswer{Only: s.Only, OnlyCount: s.Transactions}
 	side.writeTxns(b)
-	if s.BlobsMissing > 0 {
-		line("missing", "%s, which can't be saved", count(s.BlobsMissing, "blob"))
+	switch {
+	case s.BlobsMissing > 0 && s.BlobDir == "":
+		line("missing", "%s: --blob-dir says where they are", count(s.BlobsMissing, "blob"))
+	case s.BlobsMissing > 0:
+		line("missing", "%s, which %s not in %s", count(s.BlobsMissing, "blob"), map[bool]string{true: "is", false: "are"}[s.BlobsMissing == 1], s.BlobDir)
 	}
 	if s.TailBytes > 0 {
 		line("tail", "an incomplete transaction of %s behind them", count(s.TailBytes, "byte"))

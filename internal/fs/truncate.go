@@ -49,8 +49,8 @@ func (f *File) unindex(ctx context.Context, idx *Index, at, end int64) error {
 			return err
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case txn.Status == StatusUndone:
-			return f.noRevisionAt(txn.Offset) // nobody knows what its neighbours point to
+		case txn.Status != StatusComplete:
+			return f.noRevisionAt(txn.Offset) // a pack leaves no pointers; and records that don't count may be led to
 		}
 		for {
 			rec, err := r.NextRecord()

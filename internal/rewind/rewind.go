@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -124,13 +125,34 @@ func (r *File) ready(ctx context.Context, s *saver, blobDir string) (bool, error
 			return true, err
 		}
 		r.log.Warn("an earlier salvage is not what the data file has; another one is made", "path", dir, "err", err)
+	}
+	return false, r.giveUp()
+}
+
+// GiveUp forgets a rewind that an earlier run began, and that there is no reason
+// for any more.
+func (r *File) GiveUp() error {
+	if r.lock == nil || r.stage != Saved && r.stage != Void {
+		return nil
+	}
+	if err := r.giveUp(); err != nil {
+		return err
+	}
+	r.stage = None
+	return removeJournal(r.path)
+}
+
+func (r *File) giveUp() error {
+	dir := r.journal.salvage(r.path)
+	if there, err := exists(dir); err != nil {
+		return err
 	} else if there {
 		r.log.Warn("an earlier rewind was given up; its salvage is left where it is", "path", dir)
 	}
-	if r.journal.Inode == inode(r.file.Info()) {
-		return false, removeUnfinished(dir)
+	if r.journal.Inode != inode(r.file.Info()) {
+		return nil // a copied journal: what it names is of the original
 	}
-	return false, nil // a copied journal: what it names is of the original
+	return os.RemoveAll(unfinished(dir))
 }
 
 // cut makes the data file end at p.Kept, and its index and sidecar fit. Between

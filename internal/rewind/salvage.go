@@ -50,9 +50,6 @@ type facts struct {
 // unfinished is where a salvage grows.
 func unfinished(salvage string) string { return salvage + ".unfinished" }
 
-// removeUnfinished removes what a run that did not end has left of a salvage.
-func removeUnfinished(salvage string) error { return os.RemoveAll(unfinished(salvage)) }
-
 // salvageName returns the name of a new salvage directory of a data file.
 func salvageName(data string, first fs.TID) string {
 	var unique [4]byte

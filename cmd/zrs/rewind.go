@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -23,7 +24,7 @@ type rewindCmd struct {
 	DryRun            bool     `help:"Tell what would be done and change nothing, whatever other flags say."`
 	BlobDir           string   `placeholder:"DIR" help:"Directory of the blobs that belong to FS."`
 	AllowMissingBlobs bool     `help:"Go on where blobs of what is cut are not in --blob-dir, or none is given, and so can't be saved."`
-	Salvage           string   `placeholder:"DIR" help:"Save what is cut in this directory, which must not exist (default: FS.salvage-TID-... beside FS)."`
+	Salvage           string   `placeholder:"DIR" help:"Save what is cut in this new directory, and not in one beside FS."`
 	MaxFindings       int      `default:"100" placeholder:"N" help:"Tell at most this many transactions; the rest are counted."`
 	Timeout           duration `default:"30s" placeholder:"TIME" help:"Give up when an address does not answer for this long."`
 	FS                string   `arg:"" name:"FS" help:"Data file to take back."`
@@ -206,8 +207,8 @@ func (c *rewindCmd) cut(ctx context.Context, e *env, r *rewind.File, last fs.TID
 	case plan.BlobsMissing > 0 && !c.AllowMissingBlobs && !c.DryRun:
 		return c.blobsMissing(plan)
 	}
-	if _, err := os.Lstat(c.Salvage); c.Salvage != "" && err == nil {
-		return &guardError{fmt.Errorf("%s exists; nothing was changed: name another directory with --salvage", c.Salvage)}
+	if err := c.checkSalvage(); err != nil {
+		return err
 	}
 	if sum.DryRun {
 		_, sum.locked, _ = fs.LockHolder(c.FS + ".lock")
@@ -222,6 +223,21 @@ func (c *rewindCmd) cut(ctx context.Context, e *env, r *rewind.File, last fs.TID
 	})
 }
 
+// checkSalvage refuses a directory that can't be made.
+func (c *rewindCmd) checkSalvage() error {
+	if c.Salvage == "" {
+		return nil
+	}
+	if _, err := os.Lstat(c.Salvage); err == nil {
+		return &guardError{fmt.Errorf("%s exists; nothing was changed: name another directory with --salvage", c.Salvage)}
+	}
+	if _, err := os.Stat(filepath.Dir(c.Salvage)); err != nil {
+		return fmt.Errorf("--salvage: %v; nothing was changed", err) //nolint:errorlint // it is not the storage that is missing
+	}
+	return nil
+}
+
+// blobsMissing refuses to go on without blobs.
 func (c *rewindCmd) blobsMissing(p *rewind.Plan) error {
 	what := count(p.BlobsMissing, "blob") + " of what would be cut"
 	if c.BlobDir == "" {

@@ -92,7 +92,7 @@ func (s *rewindSummary) writeText(w io.Writer) error {
 		fmt.Fprintf(&b, "  %-8s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	switch {
-	case s.Transactions > 0 && s.DryRun:
+	case s.Transactions > 0 && !s.Changed:
 		fmt.Fprintf(&b, "would cut %s after %s\n", s.Path, describeTID(s.KeptTID))
 	case s.Transactions > 0:
 		fmt.Fprintf(&b, "cut %s after %s\n", s.Path, describeTID(s.KeptTID))

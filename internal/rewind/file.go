@@ -13,7 +13,7 @@ import (
 
 // ErrPacked is returned for a cut that lies among what a pack has rewritten: what
 // the objects were at that time is not in the file any more.
-var ErrPacked = errors.New("packed past that transaction")
+var ErrPacked = errors.New("what was current then is gone, packed for a later time")
 
 // A File is a data file that is to be rewound.
 type File struct {

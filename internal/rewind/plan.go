@@ -58,7 +58,7 @@ func (r *File) Plan(ctx context.Context, last fs.TID, blobs *fs.BlobDir, list in
 	if err := r.count(ctx, p, blobs, list); err != nil {
 		return nil, err
 	}
-	return p, r.checkPacked(p)
+	return p, r.checkPacked(ctx, p)
 }
 
 // count reads what is to be cut.
@@ -162,7 +162,7 @@ func (p *Plan) addBlob(oid fs.OID, tid fs.TID, blobs *fs.BlobDir) error {
 // marked and the next one too, the pack was made for a later time than the cut's,
 // and revisions may be gone that were current then. If the next one is not marked,
 // what is kept is what was current after the last one that is.
-func (r *File) checkPacked(p *Plan) error {
+func (r *File) checkPacked(ctx context.Context, p *Plan) error {
 	kept, err := marked(r.file.Backward(p.Kept.Offset))
 	if err != nil || !kept {
 		return err
@@ -171,7 +171,11 @@ func (r *File) checkPacked(p *Plan) error {
 	if err != nil || !next {
 		return err
 	}
-	return fmt.Errorf("%s: %w", r.path, ErrPacked)
+	first, err := r.file.Packed(ctx, r.end)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%s: transaction %s: %w; the earliest to go back to is %s", r.path, p.Kept.TID, ErrPacked, first.TID)
 }
 
 // marked reports whether the first of the transactions that counts was marked by a

@@ -63,9 +63,9 @@ not made twice.
 
 A pack removes what it takes to go back to before its time. So if FS was packed past the
 place, nothing is changed and the exit code is 4; if SOURCE was packed past it and the
-last common transaction can't be told, it is 7. If FS is damaged, even behind the place,
-nothing is changed and it is 3, since what is damaged can't be saved whole. Blobs that
-can't be saved make it 6, or 8 if that was allowed.
+last common transaction can't be told, it is 7. If damage is met in FS, also behind the
+place, nothing is changed and it is 3, since what is damaged can't be saved whole. Blobs
+that can't be saved make it 6, or 8 if that was allowed.
 
 With --json the summary is one document on standard output, also when the command fails:
 schema, path, against, relation (as in zrs-verify(1)), begun (saved or cut: how far an
@@ -139,10 +139,10 @@ func (c *rewindCmd) rewind(ctx context.Context, e *env, sum *rewindSummary) (err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	stage, kept, salvage := r.Begun()
-	switch {
-	case stage == rewind.Saved:
+	switch stage {
+	case rewind.Saved:
 		sum.Begun = "saved"
-	case stage == rewind.Cut:
+	case rewind.Cut:
 		sum.Begun, sum.Salvage, sum.KeptTID = "cut", salvage, kept
 		if !sum.DryRun {
 			sum.Changed = true

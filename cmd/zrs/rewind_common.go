@@ -16,9 +16,10 @@ import (
 var errUnrelated = errors.New("no transaction in common")
 
 const (
-	// firstLook is how many of the last transactions are compared at first. Most
-	// files part near their end.
-	firstLook = 1000
+	// firstLook is how many of the last transactions are compared at first, and
+	// firstBytes how many bytes of them. Most files part near their end.
+	firstLook  = 1000
+	firstBytes = 32 << 20
 
 	// lookFurther is by how much that grows while none of them is in both.
 	lookFurther = 32
@@ -35,9 +36,9 @@ func (c *rewindCmd) lastCommon(ctx context.Context, f *fs.File, end fs.Place, su
 		return 0, err
 	}
 	defer closeSource()
-	for look := firstLook; ; look *= lookFurther {
+	for look := 1; ; look *= lookFurther {
 		opts := verify.CompareOptions{List: told, Progress: new(verify.Progress)}
-		if opts.From, err = backFrom(ctx, f, end, look); err != nil {
+		if opts.From, err = backFrom(ctx, f, end, look*firstLook, int64(look)*firstBytes); err != nil {
 			return 0, err
 		}
 		stop := p.follow(func() (bytes, txns int64) { return opts.Progress.Bytes.Load(), opts.Progress.Transactions.Load() })
@@ -59,9 +60,9 @@ func (c *rewindCmd) lastCommon(ctx context.Context, f *fs.File, end fs.Place, su
 	}
 }
 
-// backFrom returns the transaction that is n before the last one, 0 if that is
-// the first one or before it.
-func backFrom(ctx context.Context, f *fs.File, end fs.Place, n int) (fs.TID, error) {
+// backFrom returns where to begin for the last n transactions, or for so many
+// bytes; 0 for all of them. It is just behind a transaction, which a primary knows.
+func backFrom(ctx context.Context, f *fs.File, end fs.Place, n int, bytes int64) (fs.TID, error) {
 	for txn, err := range f.Backward(end.Offset) {
 		switch {
 		case err != nil:
@@ -71,8 +72,8 @@ func backFrom(ctx context.Context, f *fs.File, end fs.Place, n int) (fs.TID, err
 		case txn.Offset == fs.FirstOffset:
 			return 0, nil
 		}
-		if n--; n < 0 {
-			return txn.TID, nil
+		if n--; n < 0 || end.Offset-txn.Offset > bytes {
+			return txn.TID + 1, nil
 		}
 	}
 	return 0, nil

@@ -98,6 +98,29 @@ func lastCommonOf(t *testing.T, here, there string) (fs.TID, *rewindSummary, err
 	return last, sum, err
 }
 
+// relationOf compares a file that has these transactions with another.
+func relationOf(t *testing.T, dir string, txns []forkTxn, other string) verify.Relation {
+	t.Helper()
+	path := dir + "/cut.fs"
+	os.Remove(path)
+	os.Remove(path + ".index")
+	writeFork(t, path, txns)
+	var sources [2]*verify.Source
+	for i, p := range []string{path, other} {
+		f, err := fs.OpenFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		sources[i] = verify.FileSource(f, nil)
+	}
+	r, err := verify.Compare(t.Context(), sources[0], sources[1], verify.CompareOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Relation
+}
+
 // TestRewind_lastCommon has files fork, and be packed at any time: what is found is
 // where they have forked, or it is said that this can't be told.
 func TestRewind_lastCommon(t *testing.T) {
@@ -133,6 +156,10 @@ func TestRewind_lastCommon(t *testing.T) {
 		switch {
 		case err == nil && got == want:
 			told++
+			kept := mine[:slices.IndexFunc(mine, func(x forkTxn) bool { return x.tid == want })+1]
+			if r := relationOf(t, dir, kept, there); !r.Same() && !r.IsBehind() {
+				t.Errorf("seed %d, packs %d: cut after %s the file is %s", seed, packs, want, r)
+			}
 		case packs > 0 && (errors.Is(err, repl.ErrPackedPast) || errors.Is(err, rewind.ErrPacked)):
 			refused++
 		case packs&2 != 0 && err == nil && sum.Relation == verify.BehindAfterPack:

@@ -13,8 +13,9 @@ import (
 // IndexBefore returns the index of the transactions of f before at, as an index
 // file would have it if f ended there. End is where f ends. If the saved index is
 // right, as far as a sample of it tells, only what is behind at is read, or what
-// the saved index lacks; else all that is before at.
-func (f *File) IndexBefore(ctx context.Context, at, end Place) (*Index, error) {
+// the saved index lacks; else all that is before at. Done is told of bytes that
+// were read; it may be called concurrently.
+func (f *File) IndexBefore(ctx context.Context, at, end Place, done func(bytes int64)) (*Index, error) {
 	idx, start := new(Index), Place{Offset: FirstOffset}
 	if hint, ok := trustIndex(f.path, f, end.Offset); ok {
 		saved, savedEnd, err := ReadIndexFile(f.path + ".index")
@@ -26,7 +27,7 @@ func (f *File) IndexBefore(ctx context.Context, at, end Place) (*Index, error) {
 			return saved, nil
 		}
 	}
-	s, err := scan(ctx, f, f.path, start.Offset, at.Offset, start.TID, idx, nil)
+	s, err := scan(ctx, toldReader{f, done}, f.path, start.Offset, at.Offset, start.TID, idx, nil)
 	if err == nil {
 		err = s.err
 	}
@@ -34,6 +35,18 @@ func (f *File) IndexBefore(ctx context.Context, at, end Place) (*Index, error) {
 		return nil, err
 	}
 	return idx, nil
+}
+
+// A toldReader tells how much is read through it.
+type toldReader struct {
+	io.ReaderAt
+	done func(bytes int64)
+}
+
+func (r toldReader) ReadAt(b []byte, off int64) (int, error) {
+	n, err := r.ReaderAt.ReadAt(b, off)
+	r.done(int64(n))
+	return n, err
 }
 
 // unindex takes the records in [at, end) out of an index. Each names the one that

@@ -34,7 +34,7 @@ func TestFile_IndexBefore(t *testing.T) {
 					}
 				}
 				for _, at := range places {
-					got, err := f.IndexBefore(t.Context(), at, end)
+					got, err := f.IndexBefore(t.Context(), at, end, func(int64) {})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -102,7 +102,7 @@ func TestFile_IndexBefore_astray(t *testing.T) {
 	if err := WriteIndexFile(path+".index", full, end.Offset); err != nil {
 		t.Fatal(err)
 	}
-	got, err := openFile(t, path).IndexBefore(t.Context(), at, end)
+	got, err := openFile(t, path).IndexBefore(t.Context(), at, end, func(int64) {})
 	if err != nil {
 		t.Fatal(err)
 	}

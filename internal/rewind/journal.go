@@ -101,7 +101,7 @@ func (j *journal) stage(r *File) (Stage, error) {
 	}
 	for txn, err := range r.file.Backward(j.Kept.Offset) {
 		if err != nil || txn.TID != j.Kept.TID {
-			return Void, nil //nolint:nilerror // no transaction ends there: it is another file
+			return Void, nil // no transaction ends there: it is another file
 		}
 		break
 	}
@@ -126,7 +126,7 @@ func (j *journal) is(p *Plan, blobDir string) bool {
 
 func inode(info iofs.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return uint64(st.Ino)
+		return st.Ino
 	}
 	return 0
 }

@@ -26,6 +26,8 @@ type Plan struct {
 	BlobsMissing     int64 // that are not where the blobs are, or all of them if that is not known
 
 	Txns []Txn // the first ones
+
+	scan bool // there is no index that helps
 }
 
 // Bytes returns how many bytes of transactions are cut.
@@ -55,6 +57,8 @@ func (r *File) Plan(ctx context.Context, last fs.TID, blobs *fs.BlobDir, list in
 	if p.Kept, err = r.file.After(ctx, last, r.end); err != nil || p.Kept.Offset == r.end.Offset {
 		return p, err
 	}
+	index, _, _ := r.file.Index(r.end)
+	p.scan = index == fs.IndexMissing || index == fs.IndexWrong
 	if err := r.count(ctx, p, blobs, list); err != nil {
 		return nil, err
 	}

@@ -30,10 +30,16 @@ type Options struct {
 	Done *atomic.Int64
 }
 
-// Work returns how many bytes a rewind works on.
+// Work returns how many bytes a rewind works on, about.
 func (p *Plan) Work() int64 {
-	// The dump, the data file and the blobs are each written and read back.
-	return 6*p.Bytes() + 2*p.BlobBytes
+	work := 4 * p.Bytes() // the dump and the data file are written and read back
+	if p.Blobs > p.BlobsMissing {
+		work += 2 * (p.Bytes() + p.BlobBytes) // and so are the blobs
+	}
+	if p.scan {
+		work += p.Kept.Offset // for the index
+	}
+	return work
 }
 
 // Rewind does what p says, which was made of r, and returns where the salvage is.
@@ -53,11 +59,15 @@ func (r *File) Rewind(ctx context.Context, p *Plan, o Options) (salvage string, 
 	if err != nil {
 		return "", err
 	}
-	idx, err := r.file.IndexBefore(ctx, p.Kept, r.end)
+	done := func(int64) {}
+	if o.Done != nil {
+		done = func(n int64) { o.Done.Add(n) }
+	}
+	idx, err := r.file.IndexBefore(ctx, p.Kept, r.end, done)
 	if err != nil {
 		return "", err
 	}
-	if err := r.salvage(ctx, p, o, side); err != nil {
+	if err := r.salvage(ctx, p, o, side, done); err != nil {
 		return "", err
 	}
 	salvage = r.journal.salvage(r.path)
@@ -69,11 +79,8 @@ func (r *File) Rewind(ctx context.Context, p *Plan, o Options) (salvage string, 
 
 // salvage makes the salvage, or finds that of an earlier run whole, and the
 // journal.
-func (r *File) salvage(ctx context.Context, p *Plan, o Options, side *epoch.Sidecar) error {
-	s := &saver{File: r, plan: p, blobs: o.Blobs, done: func(int64) {}}
-	if o.Done != nil {
-		s.done = func(n int64) { o.Done.Add(n) }
-	}
+func (r *File) salvage(ctx context.Context, p *Plan, o Options, side *epoch.Sidecar, done func(bytes int64)) error {
+	s := &saver{File: r, plan: p, blobs: o.Blobs, done: done}
 	s.missing = func(oid fs.OID, tid fs.TID, err error) {
 		r.log.Warn("a blob is missing, and can't be saved", "oid", oid, "tid", tid, "err", err)
 	}
@@ -202,7 +209,7 @@ func (r *File) Finish(ctx context.Context) error {
 	}
 	state, _, _ := r.file.Index(r.end)
 	if state == fs.IndexMissing || state == fs.IndexWrong {
-		idx, err := r.file.IndexBefore(ctx, r.end, r.end)
+		idx, err := r.file.IndexBefore(ctx, r.end, r.end, func(int64) {})
 		if err != nil {
 			return err
 		}
@@ -234,8 +241,13 @@ func (r *File) clear(ctx context.Context) error {
 // database. After a run that did not get here, transactions may have come back.
 func (r *File) removeBlobs(ctx context.Context) error {
 	saved := filepath.Join(r.journal.salvage(r.path), blobsName)
-	if there, err := exists(saved); err != nil || !there || r.journal.Blobs == "" {
-		return err
+	if r.journal.Blobs == "" {
+		return nil
+	}
+	for _, dir := range []string{saved, r.journal.Blobs} {
+		if there, err := exists(dir); err != nil || !there {
+			return err
+		}
 	}
 	from, err := fs.OpenBlobDir(saved)
 	if err != nil {

@@ -69,8 +69,11 @@ lint: ## checks style, layers, manual pages and go.mod
 fmt: ## formats the Go files
 	$(GOLANGCI) fmt ./...
 
-man: ## writes docs/man from the command line's help texts
+man: ## writes docs/man and docs/completion from the command line's help texts
 	$(GO) run ./cmd/zrs gen-man docs/man
+	@for shell in bash zsh fish; do \
+		$(GO) run ./cmd/zrs completion $$shell > docs/completion/zrs.$$shell || exit; \
+	done
 
 check: lint test ## all that CI runs
 

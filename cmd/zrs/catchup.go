@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"zrs/internal/epoch"
 	"zrs/internal/fs"
 	"zrs/internal/repl"
 )
@@ -117,11 +118,15 @@ func (c *catchupCmd) catchup(ctx context.Context, e *env, src source, sum *catch
 	if err != nil {
 		return err
 	}
+	if s.Identity, err = epoch.Open(c.FS); err != nil {
+		return adviseSidecar(err, c.FS)
+	}
 	source, size, stop, err := c.open(ctx, e, src)
 	if err != nil {
 		return err
 	}
 	defer stop()
+	source.Protocol = c.protocol()
 	s.Sources = []repl.Source{source}
 	w, done, err := c.openFile(ctx, e, s, sum)
 	if err != nil {
@@ -213,7 +218,11 @@ func (c *catchupCmd) open(ctx context.Context, e *env, src source) (_ repl.Sourc
 	if err != nil {
 		return repl.Source{}, 0, nil, err
 	}
-	p := &repl.Primary{Log: tailer.Log(), Logger: slog.New(slog.DiscardHandler), StopTimeout: time.Second}
+	identity, err := epoch.Open(src.path)
+	if err != nil {
+		return repl.Source{}, 0, nil, adviseSidecar(err, src.path)
+	}
+	p := &repl.Primary{Log: tailer.Log(), Identity: identity, Logger: slog.New(slog.DiscardHandler), StopTimeout: time.Second}
 	if c.SourceBlobDir != "" {
 		if p.Blobs, err = fs.OpenBlobDir(c.SourceBlobDir); err != nil {
 			return repl.Source{}, 0, nil, err
@@ -227,6 +236,16 @@ func (c *catchupCmd) open(ctx context.Context, e *env, src source) (_ repl.Sourc
 		size = fi.Size()
 	}
 	return source, size, func() { stopServing(); cancel(); following.Wait() }, nil
+}
+
+// adviseSidecar adds what to do about a sidecar that can't be read.
+func adviseSidecar(err error, path string) error {
+	if errors.Is(err, epoch.ErrSidecar) {
+		sidecar := epoch.SidecarPath(path)
+		return advise(err, "move "+sidecar+" aside: a secondary gets a new one from its source;",
+			"for a primary, copy one of its secondaries' and run zrs promote")
+	}
+	return err
 }
 
 // adviseSource adds what to do when a source and our file do not fit.

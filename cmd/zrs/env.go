@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -131,14 +132,14 @@ type logLevel struct {
 
 // UnmarshalText reads debug, info, warn or error.
 func (l *logLevel) UnmarshalText(text []byte) error {
-	switch s := string(text); s {
-	case "debug", "info", "warn", "error":
-		l.set = true
-		return l.level.UnmarshalText(text)
-	default:
-		return fmt.Errorf("log level %q: want debug, info, warn or error", s)
+	if !slices.Contains(logLevels, string(text)) {
+		return fmt.Errorf("log level %q: want debug, info, warn or error", text)
 	}
+	l.set = true
+	return l.level.UnmarshalText(text)
 }
+
+var logLevels = []string{"debug", "info", "warn", "error"}
 
 // answer prints the answer of a command to stdout: v as a JSON document with
 // --json, what text writes without, nothing with --quiet.

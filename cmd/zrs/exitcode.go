@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	iofs "io/fs"
+	"reflect"
 
 	"github.com/alecthomas/kong"
 
 	"zrs/internal/dump"
+	"zrs/internal/epoch"
 	"zrs/internal/fs"
 	"zrs/internal/repl"
 	"zrs/internal/rewind"
@@ -30,11 +32,15 @@ const (
 	exitInterrupted = 130
 )
 
-// exitMeanings is the table that every manual page and zrs help exit-codes print.
-var exitMeanings = []struct {
+// An exitMeaning documents an exit code.
+type exitMeaning struct {
 	code    int
 	meaning string
-}{
+}
+
+// exitMeanings is the table that zrs help exit-codes and the manual page of every
+// command print that has none of its own.
+var exitMeanings = []exitMeaning{
 	{exitOK, "Done; identical; nothing to do; a server stopped by SIGTERM or SIGINT."},
 	{exitNegative, "A negative answer: they differ, it is behind, it is not healthy."},
 	{exitTrouble, "A usage error, or trouble that prevented an answer."},
@@ -65,6 +71,9 @@ var exitCauses = []struct {
 	{errCompression, exitDamaged},
 	{dump.ErrBackup, exitDamaged},
 	{repl.ErrDiverged, exitDiverged},
+	{epoch.ErrOtherDatabase, exitDiverged},
+	{epoch.ErrDiverged, exitDiverged},
+	{epoch.ErrSuperseded, exitDiverged},
 	{fs.ErrReplaced, exitDiverged},
 	{rewind.ErrPacked, exitDiverged},
 	{errUnrelated, exitDiverged},
@@ -79,6 +88,8 @@ var exitCauses = []struct {
 	{dump.ErrBlobsMissing, exitIncomplete},
 	{repl.ErrUnreachable, exitTemporary},
 	{repl.ErrRefused, exitTemporary},
+	{repl.ErrBlobDirNeeded, exitTrouble}, // before what it may be wrapped in
+	{repl.ErrRejected, exitTemporary},
 	{repl.ErrHungUp, exitTemporary},
 	{repl.ErrChecksum, exitTemporary},
 	{context.DeadlineExceeded, exitTemporary},
@@ -91,8 +102,11 @@ func exitCode(err error) int {
 	if err == nil {
 		return exitOK
 	}
-	if _, ok := errors.AsType[*kong.ParseError](err); ok {
-		return exitTrouble // kong's own status for it is 80
+	if e, ok := errors.AsType[*kong.ParseError](err); ok {
+		return usageCode(e)
+	}
+	if e, ok := errors.AsType[*checkError](err); ok {
+		return e.code
 	}
 	if _, ok := errors.AsType[*guardError](err); ok {
 		return exitGuard
@@ -103,6 +117,28 @@ func exitCode(err error) int {
 		}
 	}
 	return exitTrouble
+}
+
+// usageCode decides the exit status for a command line that can't be parsed.
+func usageCode(err *kong.ParseError) int {
+	if err.Context != nil {
+		if cmd := err.Context.Selected(); cmd != nil {
+			if c, ok := reflect.TypeAssert[*checkCmd](cmd.Target.Addr()); ok {
+				return c.usageCode(err.Context.Args)
+			}
+		}
+	}
+	return exitTrouble // kong's own status for it is 80
+}
+
+// exitTable returns what the exit codes of a command mean.
+func exitTable(cmd *kong.Node) []exitMeaning {
+	if cmd != nil {
+		if own, ok := reflect.TypeAssert[interface{ ExitMeanings() []exitMeaning }](cmd.Target.Addr()); ok {
+			return own.ExitMeanings()
+		}
+	}
+	return exitMeanings
 }
 
 // stopped returns the end of a server: one that was told to stop has done its

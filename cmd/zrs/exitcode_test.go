@@ -71,8 +71,15 @@ func TestExitCode_documented(t *testing.T) {
 		}
 	}
 
+	own := map[string]bool{} // pages with codes of their own
+	for _, cmd := range newParser(new(cli)).Model.Leaves(false) {
+		own["zrs-"+cmd.Name+".1"] = &exitTable(cmd)[0] != &exitMeanings[0]
+	}
 	item := regexp.MustCompile(`(?m)^\.TP\n\\fB(\d+)\\fR\n`)
 	for _, page := range manPages(newParser(new(cli)).Model) {
+		if own[page.name] {
+			continue
+		}
 		_, section, _ := strings.Cut(page.text, "\n.SH EXIT STATUS\n")
 		section, _, _ = strings.Cut(section, "\n.SH ")
 		var codes []int
@@ -87,6 +94,43 @@ func TestExitCode_documented(t *testing.T) {
 		}
 		if len(codes) != len(documented) {
 			t.Errorf("%s has %d exit codes, want %d", page.name, len(codes), len(documented))
+		}
+	}
+}
+
+// TestExitCode_check holds the codes of zrs check to those of all monitoring
+// plug-ins, and no other command to them.
+func TestExitCode_check(t *testing.T) {
+	var names []string
+	for i, m := range new(checkCmd).ExitMeanings() {
+		if name, _, _ := strings.Cut(m.meaning, ":"); m.code != i {
+			t.Errorf("%s has code %d, want %d", name, m.code, i)
+		} else {
+			names = append(names, name)
+		}
+	}
+	if got, want := strings.Join(names, " "), "OK WARNING CRITICAL UNKNOWN"; got != want {
+		t.Errorf("the codes are %s, want %s", got, want)
+	}
+	for _, tt := range []struct {
+		args string
+		want int
+	}{
+		{"check", 3},
+		{"check --no-such-flag", 3},
+		{"check -w", 3},
+		{"check -w soon Data.fs", 3},
+		{"check a b c", 3},
+		{"check --timeout 0 a", 3},
+		{"check --compat --no-such-flag", 2},
+		{"check --no-such-flag --compat", 2},
+		{"check --compat -w soon a b", 2},
+		{"info --compat", 2},
+		{"--no-such-flag check", 2},
+	} {
+		_, err := newParser(new(cli)).Parse(strings.Fields(tt.args))
+		if got := exitCode(err); got != tt.want {
+			t.Errorf("zrs %s: exit code %d, want %d (%v)", tt.args, got, tt.want, err)
 		}
 	}
 }

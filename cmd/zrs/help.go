@@ -13,8 +13,11 @@ import (
 
 // A helpCmd is zrs help.
 type helpCmd struct {
-	Topic string `arg:"" optional:"" name:"TOPIC" help:"A command, or addresses, times, ranges, exit-codes or environment."`
+	Topic helpTopic `arg:"" optional:"" name:"TOPIC" help:"A command, or addresses, times, ranges, exit-codes or environment."`
 }
+
+// A helpTopic is the name of a command or of one of the topics.
+type helpTopic string
 
 // Help is the DESCRIPTION of zrs-help(1).
 func (*helpCmd) Help() string {
@@ -125,26 +128,30 @@ without a value take true or false.
 NO_COLOR, if it is not empty, switches colours and progress bars off unless --color or
 --progress asks for them, and so does TERM=dumb.`
 
+// ownCodes tells of the command that has exit codes of its own.
+const ownCodes = "zrs check has the codes of monitoring plug-ins instead: 0 is OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.\n"
+
 func exitCodesTopic() string {
 	var b strings.Builder
 	b.WriteString("The exit code of every command tells a script what happened:\n\n")
 	for _, m := range exitMeanings {
 		fmt.Fprintf(&b, "\t%3d  %s\n", m.code, m.meaning)
 	}
+	b.WriteString("\n" + ownCodes)
 	return b.String()
 }
 
 // Run is what the command does.
 func (c *helpCmd) Run(k *kong.Kong, e *env) error {
 	for _, t := range topics {
-		if t.name == c.Topic {
+		if t.name == string(c.Topic) {
 			return printDoc(e.stdout, t.text(), "")
 		}
 	}
 	args := []string{"--help"}
 	if c.Topic != "" {
-		args = []string{c.Topic, "--help"}
-		if !isCommand(k.Model, c.Topic) {
+		args = []string{string(c.Topic), "--help"}
+		if !isCommand(k.Model, string(c.Topic)) {
 			return fmt.Errorf("%q is neither a command nor a topic: run zrs help", c.Topic)
 		}
 	}

@@ -81,15 +81,21 @@ type infoKey string
 
 // UnmarshalText takes the keys of infoParts.
 func (k *infoKey) UnmarshalText(text []byte) error {
-	var all []string
-	for _, part := range infoParts() {
-		all = append(all, part.keys...)
-	}
+	all := infoKeys()
 	if !slices.Contains(all, string(text)) {
 		return fmt.Errorf("%q is no key: want one of %s", text, strings.Join(all, ", "))
 	}
 	*k = infoKey(text)
 	return nil
+}
+
+// infoKeys returns all keys.
+func infoKeys() []string {
+	var all []string
+	for _, part := range infoParts() {
+		all = append(all, part.keys...)
+	}
+	return all
 }
 
 // An infoPart is some values that are found out together.

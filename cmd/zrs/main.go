@@ -35,7 +35,9 @@ type cli struct {
 	Rewind         rewindCmd         `cmd:"" help:"Take a diverged data file back to the common history, after saving what only it has."`
 	Info           infoCmd           `cmd:"" help:"Tell the facts of a data file."`
 	Log            logCmd            `cmd:"" help:"Show the history of a data file, newest last."`
+	Check          checkCmd          `cmd:"" help:"Tell whether servers and data files are well, as a monitoring plug-in."`
 	HelpCmd        helpCmd           `cmd:"" name:"help" help:"Explain a command or a topic."`
+	Completion     completionCmd     `cmd:"" help:"Write the script that lets a shell complete commands of zrs."`
 	GenMan         genManCmd         `cmd:"" hidden:"" help:"Write the manual pages."`
 }
 
@@ -51,6 +53,24 @@ overwrites committed data unless a flag says so, and then it saves what it remov
 
 The answer of a command goes to standard output; progress, logs and errors go to standard
 error. Every flag can be set by an environment variable.`
+}
+
+// Examples are the EXAMPLES of zrs(1).
+func (*cli) Examples() string {
+	return `A primary beside a ZEO server that writes Data.fs, and a secondary on another host:
+
+	zrs serve-primary Data.fs --blob-dir blobs --replicate-to 10.0.0.1:5000
+	zrs serve-secondary Data.fs --blob-dir blobs --replicate-from db1:5000
+
+From cron, a copy on a backup host, and each night a comparison with its source:
+
+	zrs catchup -q db1:5000 /backup/Data.fs --blob-dir /backup/blobs
+	zrs verify -q /backup/Data.fs db1:5000 --allow-behind
+
+What happened last in this file, and is it sound?
+
+	zrs log -n 10 Data.fs
+	zrs verify Data.fs --blob-dir blobs`
 }
 
 func main() {

@@ -25,8 +25,14 @@ func TestMain(m *testing.M) {
 
 // TestScript runs testdata/script/COMMAND_topic.txtar: what a user sees.
 func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+	p := scriptParams()
+	p.Dir = "testdata/script"
+	testscript.Run(t, p)
+}
+
+// scriptParams returns what all scripts have.
+func scriptParams() testscript.Params {
+	return testscript.Params{
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
@@ -39,8 +45,9 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "await": await, "peer": peer, "flip": flip,
 			"listing": listing, "lock": lock, "sparse": sparse,
+			"zeo": zeo,
 		},
-	})
+	}
 }
 
 // status runs a program and requires an exit code:
@@ -234,13 +241,51 @@ func TestHelpTexts(t *testing.T) {
 	}
 }
 
+// TestHelpTexts_current holds that the long texts name only flags that there are, and
+// the keys of --json that docs/json.md has for the command, but for what is inside
+// of objects.
+func TestHelpTexts_current(t *testing.T) {
+	app := newParser(new(cli)).Model
+	flags := map[string]bool{}
+	for _, list := range allFlags(t) {
+		for _, flag := range list {
+			flags["--"+flag.Name] = true
+		}
+	}
+	texts := map[string]string{"": app.Detail}
+	for _, topic := range topics {
+		texts[topic.name] = topic.text()
+	}
+	for _, cmd := range app.Leaves(true) {
+		texts[cmd.Name] = cmd.Detail
+	}
+	for name, text := range texts {
+		for _, flag := range regexp.MustCompile(`--[a-z][a-z-]*`).FindAllString(text, -1) {
+			if !flags[flag] {
+				t.Errorf("%s: there is no %s", name, flag)
+			}
+		}
+	}
+	for name, section := range readJSONPage(t).sections {
+		command, _, _ := strings.Cut(name, " ")
+		words := regexp.MustCompile(`\w+`).FindAllString(strings.ReplaceAll(texts[command], "-", "_"), -1)
+		for key := range section.rows {
+			if key != "schema" && !strings.Contains(key, ".") && !slices.Contains(words, key) {
+				t.Errorf("zrs %s: the help does not mention the key %s", name, key)
+			}
+		}
+	}
+}
+
 // TestExamples parses the commands in the examples: they must be valid.
 func TestExamples(t *testing.T) {
-	for _, cmd := range newParser(new(cli)).Model.Leaves(true) {
+	app := newParser(new(cli)).Model
+	for _, cmd := range append([]*kong.Node{app.Node}, app.Leaves(true)...) {
 		text := strings.ReplaceAll(examples(cmd), "\\\n", " ")
 		found := 0
 		for line := range strings.Lines(text) {
 			line, code := strings.CutPrefix(line, "\t")
+			line, _, _ = strings.Cut(line, " > ")
 			args := strings.Fields(line)
 			for len(args) > 0 && strings.HasPrefix(args[0], "ZRS_") {
 				name, value, _ := strings.Cut(args[0], "=")

@@ -59,7 +59,8 @@ func programPage(app *kong.Application, commands []*kong.Node) string {
 	r.flags(app.Node)
 	for _, t := range topics {
 		if t.name == "exit-codes" {
-			r.exitStatus()
+			r.exitStatus(app.Node)
+			r.text(strings.TrimSpace(ownCodes))
 			continue
 		}
 		r.section(t.title)
@@ -67,6 +68,8 @@ func programPage(app *kong.Application, commands []*kong.Node) string {
 	}
 	r.section("Files")
 	r.files()
+	r.section("Examples")
+	r.doc(examples(app.Node))
 	r.seeAlso("zrs", commands)
 	return r.String()
 }
@@ -85,7 +88,7 @@ func commandPage(cmd *kong.Node, commands []*kong.Node) string {
 	}
 	r.flags(cmd)
 	r.text("The options that all commands have are in zrs(1).")
-	r.exitStatus()
+	r.exitStatus(cmd)
 	r.section("Environment")
 	if names := envars(cmd); len(names) > 0 {
 		r.text("Flags that are not on the command line are taken from " + list(names) + ".")
@@ -146,6 +149,9 @@ func roffSynopsis(cmd *kong.Node) string {
 		word := `\fI` + escape(arg.Name) + `\fR`
 		if !arg.Required {
 			word = "[" + word + "]"
+		}
+		if arg.IsCumulative() {
+			word += "..."
 		}
 		words = append(words, word)
 	}
@@ -215,9 +221,9 @@ func (r *roff) flags(node *kong.Node) {
 	}
 }
 
-func (r *roff) exitStatus() {
+func (r *roff) exitStatus(cmd *kong.Node) {
 	r.section("Exit status")
-	for _, m := range exitMeanings {
+	for _, m := range exitTable(cmd) {
 		r.item(fmt.Sprintf(`\fB%d\fR`, m.code), m.meaning)
 	}
 }

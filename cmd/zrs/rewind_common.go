@@ -85,7 +85,7 @@ func (c *rewindCmd) fork(ctx context.Context, f *fs.File, end fs.Place, r *verif
 	here, there := &r.Sides[0], &r.Sides[1]
 	if r.LastCommon != 0 {
 		next, err := nextAfter(ctx, f, end, r.LastCommon)
-		if err != nil || known(r, next) {
+		if err != nil || partedBy(r, next) {
 			return r.LastCommon, err
 		}
 	}
@@ -112,10 +112,10 @@ func nextAfter(ctx context.Context, f *fs.File, end fs.Place, tid fs.TID) (fs.TI
 	return txn.TID, nil
 }
 
-// known reports whether the two have parted before next, our first transaction
+// partedBy reports whether the two have parted before next, our first transaction
 // after the last common one, or with it. Otherwise a pack of the source may have
 // taken that one away, and it and others were common too.
-func known(r *verify.Comparison, next fs.TID) bool {
+func partedBy(r *verify.Comparison, next fs.TID) bool {
 	from := func(tid fs.TID) bool { return tid > r.LastCommon && tid <= next }
 	for _, s := range r.Sides {
 		if len(s.Only) > 0 && from(s.Only[0].TID) {

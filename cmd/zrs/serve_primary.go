@@ -3,11 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"zrs/internal/epoch"
 	"zrs/internal/fs"
+	"zrs/internal/node"
 )
 
 // A servePrimaryCmd is zrs serve-primary.
@@ -16,6 +17,7 @@ type servePrimaryCmd struct {
 	blobFlags   `embed:""`
 	serveFlags  `embed:""`
 	Poll        duration `placeholder:"TIME" help:"Look for new transactions at this interval instead of waiting for file events."`
+	AnyRole     bool     `help:"Serve FS even if it is known to be a secondary, a copy, or superseded by another primary."`
 	FS          string   `arg:"" name:"FS" help:"Data file to serve."`
 }
 
@@ -61,11 +63,15 @@ func (c *servePrimaryCmd) Validate() error {
 
 // Run is what the command does.
 func (c *servePrimaryCmd) Run(ctx context.Context, e *env) error {
+	identity, err := c.identity(e)
+	if err != nil {
+		return err
+	}
 	tailer, err := fs.OpenTailer(c.FS, fs.TailerOptions{Poll: time.Duration(c.Poll), Logger: e.log})
 	if err != nil {
 		return err
 	}
-	p := c.primary(tailer.Log(), e)
+	p := c.primary(tailer.Log(), identity, e)
 	if c.BlobDir != "" {
 		if p.Blobs, err = fs.OpenBlobDir(c.BlobDir); err != nil {
 			return err
@@ -75,14 +81,59 @@ func (c *servePrimaryCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	// The file is followed until the secondaries have got the rest.
-	var following errgroup.Group
-	follow, stop := context.WithCancel(context.WithoutCancel(ctx))
-	following.Go(func() error { return tailer.Run(follow) })
-	err = p.Serve(ctx, l)
-	stop()
-	if followed := following.Wait(); !errors.Is(err, followed) { // else it is why serving ended
-		err = errors.Join(err, followed)
+	return stopped(c.run(ctx, e, &node.Node{Path: c.FS, Identity: identity, Tailer: tailer, Primary: p, Listener: l}))
+}
+
+// identity returns the identity of the database, which a database that is served
+// for the first time gets. What is known not to be the primary is not served.
+func (c *servePrimaryCmd) identity(e *env) (*epoch.Keeper, error) {
+	k, err := epoch.Open(c.FS)
+	if err != nil {
+		return nil, adviseSidecar(err, c.FS)
 	}
-	return stopped(err)
+	s := k.Sidecar()
+	sidecar := epoch.SidecarPath(c.FS)
+	var no error
+	switch {
+	case c.AnyRole:
+		return k, nil
+	case s.Superseded != nil:
+		no = advise(&guardError{fmt.Errorf("%s: %w, epoch %s: it must not be served as the primary", c.FS, epoch.ErrSuperseded, s.Superseded.Epoch)},
+			"zrs rewind "+c.FS+" --against NEW-PRIMARY --dry-run   shows what only this one has;",
+			"to serve it all the same, as it is: --any-role")
+	case s.Role == epoch.Secondary:
+		no = advise(&guardError{fmt.Errorf("%s is a secondary", c.FS)},
+			"zrs promote "+c.FS+"   makes it the primary;", "zrs serve-secondary --replicate-to serves further secondaries from one;",
+			"to serve it all the same, as it is: --any-role")
+	case s.Copied:
+		no = advise(&guardError{fmt.Errorf("%s was copied from where its primary may still be", sidecar)},
+			"zrs promote "+c.FS+"   makes it the primary;", "to serve it all the same, as it is: --any-role")
+	case s.Role == epoch.Primary:
+		return k, nil
+	}
+	if no != nil {
+		return nil, no
+	}
+	if err := noNewIdentity(c.FS); err != nil {
+		return nil, err
+	}
+	err = k.Update(func(s *epoch.Sidecar) {
+		*s = epoch.Sidecar{Lineage: epoch.Begin(), Role: epoch.Primary, Since: time.Now().UTC().Truncate(time.Second)}
+	})
+	if err != nil {
+		e.log.Warn("the database gets no identity: secondaries have to rely on comparing histories", "path", sidecar, "err", err)
+		return nil, nil
+	}
+	e.log.Info("the database has an identity now", "path", sidecar, "database", k.Lineage().Database)
+	return k, nil
+}
+
+// noNewIdentity refuses what is no data file, before anything is written beside
+// it.
+func noNewIdentity(path string) error {
+	f, err := fs.OpenFile(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }

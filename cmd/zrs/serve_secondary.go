@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"zrs/internal/epoch"
 	"zrs/internal/fs"
+	"zrs/internal/node"
 	"zrs/internal/repl"
 )
 
@@ -81,24 +81,41 @@ func (c *serveSecondaryCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	return adviseSource(stopped(errors.Join(c.replicate(ctx, w, e), w.CloseUnused())), c.FS, c.sources())
+	n, err := c.node(ctx, w, e)
+	if err != nil {
+		return errors.Join(err, w.CloseUnused())
+	}
+	shown := false
+	n.Trouble = func(err error) {
+		// What is here is still good to serve; only more of it is not to be had.
+		e.log.Error("replication has stopped, nothing was changed", "path", c.FS, "err", err)
+		e.fail(adviseSource(err, c.FS, c.sources()))
+		shown = true
+	}
+	err = stopped(c.run(ctx, e, n))
+	if shown && node.NeedsPerson(err) {
+		return &shownError{err}
+	}
+	return adviseSource(err, c.FS, c.sources())
 }
 
-// replicate keeps the file of w a replica, and serves it if that is wanted.
-func (c *serveSecondaryCmd) replicate(ctx context.Context, w *fs.Writer, e *env) error {
-	var serving errgroup.Group
-	serve, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
+// node returns the server that keeps the file of w a replica, and serves it if
+// that is wanted.
+func (c *serveSecondaryCmd) node(ctx context.Context, w *fs.Writer, e *env) (*node.Node, error) {
+	identity, err := epoch.Open(c.FS)
+	if err != nil {
+		return nil, adviseSidecar(err, c.FS)
+	}
+	n := &node.Node{Path: c.FS, Identity: identity, TailerOptions: fs.TailerOptions{Logger: e.log}}
+	n.Primary = c.primary(w.Log(), identity, e)
+	n.Primary.Blobs = w.Blobs()
 	if !c.ReplicateTo.isZero() {
-		l, err := listen(ctx, c.ReplicateTo, e)
-		if err != nil {
-			return err
+		if n.Listener, err = listen(ctx, c.ReplicateTo, e); err != nil {
+			return nil, err
 		}
-		p := c.primary(w.Log(), e)
-		p.Blobs = w.Blobs()
-		serving.Go(func() error { return p.Serve(serve, l) })
 	}
 	s := &repl.Secondary{
+		Identity:       identity,
 		CheckHistory:   c.checkHistory(),
 		KeepAlive:      time.Duration(c.KeepAliveDelay),
 		ReconnectDelay: time.Duration(c.ReconnectDelay),
@@ -107,19 +124,12 @@ func (c *serveSecondaryCmd) replicate(ctx context.Context, w *fs.Writer, e *env)
 	}
 	s.Use(w)
 	for _, from := range c.ReplicateFrom {
-		s.Sources = append(s.Sources, repl.TCPSource(from.Network(), from.DialAddress(), time.Duration(c.DeadAfter)))
+		src := repl.TCPSource(from.Network(), from.DialAddress(), time.Duration(c.DeadAfter))
+		src.Protocol = c.protocol()
+		s.Sources = append(s.Sources, src)
 	}
-	err := s.Run(ctx)
-	if needsPerson(err) {
-		// What is here is still good to serve; only more of it is not to be had.
-		e.log.Error("replication has stopped, nothing was changed", "path", c.FS, "err", err)
-		err = adviseSource(err, c.FS, c.sources())
-		e.fail(err)
-		<-ctx.Done()
-		err = &shownError{err}
-	}
-	stop() // now the secondaries get the rest
-	return errors.Join(err, serving.Wait())
+	n.Secondary = s
+	return n, nil
 }
 
 // sources names the source for what an operator may type, if there is but one.
@@ -128,10 +138,4 @@ func (c *serveSecondaryCmd) sources() string {
 		return "SOURCE"
 	}
 	return c.ReplicateFrom[0].String()
-}
-
-// needsPerson reports whether replication can't go on until somebody decides,
-// although nothing is wrong with the local files.
-func needsPerson(err error) bool {
-	return errors.Is(err, repl.ErrDiverged) || errors.Is(err, repl.ErrPackedPast)
 }

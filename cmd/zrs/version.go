@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -12,14 +13,16 @@ import (
 // that of the module, as go install records it.
 var version string
 
+// versionNumber returns the version alone.
+func versionNumber() string {
+	if info, ok := debug.ReadBuildInfo(); version == "" && ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return cmp.Or(version, "(devel)")
+}
+
 func versionText() string {
-	v := version
-	if info, ok := debug.ReadBuildInfo(); v == "" && ok {
-		v = info.Main.Version
-	}
-	if v == "" {
-		v = "(devel)"
-	}
+	v := versionNumber()
 	return fmt.Sprintf("zrs %s (%s, %s/%s)", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 

@@ -83,6 +83,13 @@ func (l *Log) Err() error {
 	return l.err
 }
 
+// Ready reports whether all that the file had when it was opened is published.
+func (l *Log) Ready() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ready
+}
+
 // WaitReady waits until all that the file had when it was opened is published.
 func (l *Log) WaitReady(ctx context.Context) error {
 	return l.wait(ctx, func() bool { return l.ready })
@@ -237,6 +244,47 @@ func (l *Log) Back(n int, limit int64) (TID, error) {
 		at = start
 	}
 	return 0, nil
+}
+
+// Ahead is what a log has after a transaction.
+type Ahead struct {
+	Transactions int64 // -1 if there are more than were counted
+	Bytes        int64 // of the data file
+	Oldest       TID   // the first of them, 0 if there is none
+}
+
+// Ahead returns what the log has after tid, which need not be one of its
+// transactions. It counts up to most.
+func (l *Log) Ahead(tid TID, most int) (Ahead, error) {
+	l.mu.Lock()
+	g, end := l.gen, l.gen.end
+	g.refs++
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.release(g)
+	}()
+	offset, _, err := l.find(g, tid)
+	if err != nil || offset >= end {
+		return Ahead{}, err
+	}
+	a := Ahead{Bytes: end - offset}
+	r := NewReader(g.file, l.path, offset, end)
+	for txn, err := range r.All() {
+		if err != nil {
+			return a, err
+		}
+		if a.Transactions == int64(most) {
+			a.Transactions = -1
+			break
+		}
+		if a.Oldest == 0 {
+			a.Oldest = txn.TID
+		}
+		a.Transactions++
+	}
+	return a, nil
 }
 
 // find returns where the first transaction later than tid is in g, and whether

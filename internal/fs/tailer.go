@@ -61,9 +61,6 @@ type stuckTail struct {
 // OpenTailer opens the data file at path for following. Nothing is published
 // before [Tailer.Run].
 func OpenTailer(path string, opts TailerOptions) (*Tailer, error) {
-	if opts.StuckAfter == 0 {
-		opts.StuckAfter = 3 * time.Second
-	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -80,14 +77,17 @@ func OpenTailer(path string, opts TailerOptions) (*Tailer, error) {
 		file.Close()
 		return nil, errPython2(path)
 	}
-	return &Tailer{
-		log:   newLog(path, file),
-		opts:  opts,
-		file:  file,
-		empty: magic == Magic{},
-		pos:   FirstOffset,
-		sync:  dataSync,
-	}, nil
+	t := newTailer(newLog(path, file), file, opts, FirstOffset, 0)
+	t.empty = magic == Magic{}
+	return t, nil
+}
+
+// newTailer returns a tailer that goes on at pos, behind the transaction tid.
+func newTailer(log *Log, file *os.File, opts TailerOptions, pos int64, tid TID) *Tailer {
+	if opts.StuckAfter == 0 {
+		opts.StuckAfter = 3 * time.Second
+	}
+	return &Tailer{log: log, opts: opts, file: file, pos: pos, tid: tid, sync: dataSync}
 }
 
 // Log returns the log that t publishes in.
@@ -141,7 +141,7 @@ func (t *Tailer) first(ctx context.Context) error {
 	if err != nil || t.empty {
 		return err
 	}
-	if hint, ok := trustIndex(t.log.path, t.file, size); ok {
+	if hint, ok := trustIndex(t.log.path, t.file, size); ok && hint.end > t.pos {
 		t.pos, t.tid = hint.end, hint.tid
 		if err := t.sync(t.file); err != nil { // a pack leaves a file unsynced
 			return fmt.Errorf("%s: sync: %w", t.log.path, err)

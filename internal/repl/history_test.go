@@ -24,6 +24,8 @@ func verdict(err error) string {
 		return "ahead"
 	case errors.Is(err, ErrPackedPast):
 		return "packed past"
+	case errors.Is(err, ErrDiverged):
+		return "diverged"
 	}
 	return err.Error()
 }
@@ -35,16 +37,28 @@ func catchUp(t *testing.T, here, there []txn, check CheckHistory) (ours, theirs 
 	ours, theirs = filepath.Join(dir, "ours.fs"), filepath.Join(dir, "theirs.fs")
 	writeTxns(t, ours, here)
 	writeTxns(t, theirs, there)
-	return ours, theirs, catchUpFiles(t, ours, theirs, check)
+	plain := copyFile(t, filepath.Join(dir, "plain.fs"), ours)
+	if len(blobFiles(t, ours+".blobs")) > 0 {
+		copyBlobs(t, plain+".blobs", ours+".blobs")
+	}
+	plainErr := catchUpFiles(t, plain, theirs, check, ProtocolPlain)
+	err = catchUpFiles(t, ours, theirs, check, ProtocolZRS1)
+	if got, want := verdict(plainErr), verdict(err); got != want && check != CheckNone {
+		t.Errorf("spoken to as zc.zrs: %s, as zrs: %s", got, want)
+	}
+	checkSame(t, plain, ours)
+	checkSameBlobs(t, plain+".blobs", ours+".blobs")
+	return ours, theirs, err
 }
 
-func catchUpFiles(t *testing.T, ours, theirs string, check CheckHistory) error {
+func catchUpFiles(t *testing.T, ours, theirs string, check CheckHistory, protocol Protocol) error {
 	ourBlobs, theirBlobs := ours+".blobs", theirs+".blobs"
 	if len(blobFiles(t, theirBlobs)) == 0 && len(blobFiles(t, ourBlobs)) == 0 {
 		ourBlobs, theirBlobs = "", ""
 	}
 	before := takeSnapshot(t, ours, ourBlobs)
 	src, stop := servePipes(t, newPrimary(t, theirs, theirBlobs))
+	src.Protocol = protocol
 	s := newSecondary(t, ours, ourBlobs, src)
 	s.CheckHistory = check
 	err := s.Catchup(t.Context(), 0, false)
@@ -354,7 +368,7 @@ func TestHistory_none(t *testing.T) {
 		{"equal", "1 a=1; 2 a=2", "1 a=1; 2 a=2", "agree"},
 		{"behind", "1 a=1", "1 a=1; 2 a=2", "agree"},
 		{"other-data", "1 a=1; 2 a=9", "1 a=1; 2 a=2; 3 b=1", "agree"},
-		{"fork", "1 a=1; 2 a=9", "1 a=1; 3 a=2", "the source closed the connection without a word"},
+		{"fork", "1 a=1; 2 a=9", "1 a=1; 3 a=2", "diverged"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			checkVerdict(t, parseTxns(t, test.here), parseTxns(t, test.there), CheckNone, test.want, true)

@@ -394,7 +394,7 @@ func TestPrimary_stuckSecondary(t *testing.T) {
 		if err := s.Catchup(t.Context(), 0, false); err != nil {
 			t.Errorf("Catchup() = %v", err)
 		}
-		if took := time.Since(begin); took != endPause {
+		if took := time.Since(begin); took > endPause {
 			t.Errorf("it took %s beside a stuck one", took)
 		}
 		for err == nil {

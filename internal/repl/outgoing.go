@@ -1,6 +1,7 @@
 package repl
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"zrs/internal/epoch"
 	"zrs/internal/fs"
 	"zrs/internal/wire"
 )
@@ -27,12 +29,19 @@ type outgoing struct {
 
 	protocol string
 	start    fs.TID
+	hello    *wire.Hello   // nil of a secondary that may be zc.zrs
+	lineage  epoch.Lineage // that it was told of
+	noted    time.Time     // when it was sent a note
+	asked    atomic.Bool   // for the end
 	digest   *wire.Digest
 	encoder  encoder
 	buf      []byte // frames of a transaction that is streamed
 	spare    []byte // as buf, being written
 	queue    queue
 	sent     int64 // transactions
+
+	mu   sync.Mutex
+	peer Peer
 }
 
 // serve runs the connection to its end. It sends until ctx is done, or until
@@ -48,6 +57,10 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 	case errors.Is(err, io.EOF): // a monitor, perhaps
 		s.logger.Debug("connection was closed before a word")
 		return
+	case isRefused(err):
+		s.logger.Error("refused a secondary", "node", s.hello.Node, "err", err)
+		_, _ = io.Copy(io.Discard, s.conn) // until it hangs up, so that it gets the answer
+		return
 	case err != nil:
 		s.logger.Error("refused a connection: it does not speak the replication protocol", "err", err)
 		return
@@ -62,7 +75,9 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 	c, err := s.open(ctx)
 	refused := err != nil
 	if err == nil {
+		s.p.register(s, true)
 		err = s.transmit(ctx, following, c)
+		s.p.register(s, false)
 		c.Close()
 	}
 	switch {
@@ -74,6 +89,8 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 	case isClosed(err):
 		s.logger.Info("secondary disconnected", "transactions", s.sent, "reason", err.Error())
 		s.conn.Close()
+	case isRefused(err):
+		s.logger.Error("refused a secondary", "err", err)
 	default:
 		s.logger.Error("stopped serving a secondary", "transactions", s.sent, "err", err)
 		s.tell(err)
@@ -101,7 +118,7 @@ func (s *outgoing) breakOff() {
 func (s *outgoing) tell(err error) {
 	switch {
 	case s.p.failed == nil, isClosed(err), errors.Is(err, net.ErrClosed):
-	case errors.Is(err, fs.ErrTIDUnknown), errors.Is(err, fs.ErrTIDTooHigh):
+	case errors.Is(err, fs.ErrTIDUnknown), errors.Is(err, fs.ErrTIDTooHigh), errors.Is(err, epoch.ErrSuperseded):
 	default:
 		s.p.failed(err)
 	}
@@ -112,7 +129,7 @@ func (s *outgoing) handshake() error {
 	if err := s.conn.SetReadDeadline(time.Now().Add(s.p.HandshakeTimeout)); err != nil {
 		return err
 	}
-	protocol, err := readHandshake(s.conn)
+	protocol, err := readHandshake(s.conn, wire.MaxHandshakeFrame)
 	if errors.Is(err, io.EOF) {
 		return err
 	}
@@ -120,12 +137,14 @@ func (s *outgoing) handshake() error {
 		return fmt.Errorf("protocol name: %w", err)
 	}
 	switch s.protocol = string(protocol); {
+	case s.protocol == wire.ProtocolZRS1:
+		return s.greeted()
 	case s.protocol != wire.Protocol20 && s.protocol != wire.Protocol21:
 		return fmt.Errorf("protocol %q is not supported", protocol)
 	case s.protocol == wire.Protocol20 && s.p.Blobs != nil:
 		return errors.New("the secondary has no blob directory (it offers zrs2.0), but this database has blobs")
 	}
-	start, err := readHandshake(s.conn)
+	start, err := readHandshake(s.conn, wire.MaxHandshakeFrame)
 	if err != nil {
 		return fmt.Errorf("start TID: %w", err)
 	}
@@ -136,21 +155,28 @@ func (s *outgoing) handshake() error {
 	return s.conn.SetReadDeadline(time.Time{})
 }
 
-// readHandshake reads one of the short frames that a secondary sends.
-func readHandshake(r io.Reader) ([]byte, error) {
+// readHandshake reads one of the frames that a connection begins with, of
+// most bytes at most.
+func readHandshake(r io.Reader, most int) ([]byte, error) {
 	var head [wire.FrameHeaderSize]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, err
 	}
-	n, err := wire.FrameSize(head[:], wire.MaxHandshakeFrame)
+	n, err := wire.FrameSize(head[:], most)
 	if err != nil {
 		return nil, err
 	}
-	payload := make([]byte, n)
-	if _, err = io.ReadFull(r, payload); errors.Is(err, io.EOF) {
+	return readPayload(r, n)
+}
+
+// readPayload reads the n bytes of a frame. It takes memory as they arrive.
+func readPayload(r io.Reader, n int) ([]byte, error) {
+	var payload bytes.Buffer
+	_, err := io.CopyN(&payload, r, int64(n))
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return payload, err
+	return payload.Bytes(), err
 }
 
 // errGone is why a connection ends when the secondary closed it.
@@ -167,10 +193,20 @@ func (s *outgoing) listen(finish func()) error {
 		} else if err != nil {
 			return err
 		}
-		if head != [wire.FrameHeaderSize]byte{} {
+		s.update(func(p *Peer) { p.Heard = time.Now() })
+		if head == [wire.FrameHeaderSize]byte{} {
+			continue
+		}
+		if s.hello == nil {
+			break
+		}
+		if finish, err := s.heed(head[:]); err != nil {
+			return err
+		} else if finish {
 			break
 		}
 	}
+	s.asked.Store(true)
 	s.logger.Debug("secondary asked for the end")
 	finish()
 	if _, err := io.Copy(io.Discard, s.conn); err != nil {
@@ -182,18 +218,24 @@ func (s *outgoing) listen(finish func()) error {
 // open returns a cursor at what the secondary asks for. A secondary that is
 // refused gets no answer: the protocol has none.
 func (s *outgoing) open(ctx context.Context) (*fs.Cursor, error) {
-	if err := s.p.Log.WaitReady(ctx); err != nil {
+	if err := s.waitReady(ctx); err != nil {
 		return nil, err
 	}
 	c, err := s.p.Log.After(s.start)
 	switch {
 	case errors.Is(err, fs.ErrTIDUnknown) && !s.p.ServeUnknown:
 		c.Close()
-		return nil, fmt.Errorf("%w: its last transaction is not in this database, so its history has diverged; "+
-			"compare the two before it is made a secondary again", err)
+		return nil, s.refuse(wire.ReasonUnknownStart, fmt.Errorf("%w: its last transaction is not in this database, so its history has diverged; "+
+			"compare the two before it is made a secondary again", err))
 	case errors.Is(err, fs.ErrTIDUnknown):
 		s.logger.Warn("the secondary's last transaction is not in this database", "tid", s.start)
+	case errors.Is(err, fs.ErrTIDTooHigh):
+		return nil, s.refuse(wire.ReasonAhead, err)
 	case err != nil:
+		return nil, err
+	}
+	if err := s.welcome(); err != nil {
+		c.Close()
 		return nil, err
 	}
 	s.logger.Info("secondary connected", "protocol", s.protocol, "start", s.start)
@@ -220,6 +262,9 @@ func (s *outgoing) transmit(ctx, following context.Context, c *fs.Cursor) error 
 		return err
 	})
 	err := s.send(ctx, following, c)
+	if err == nil && s.asked.Load() {
+		err = s.note(ctx, &wire.Note{End: &wire.End{Last: c.LastTID()}})
+	}
 	close(s.queue.parts)
 	if writeErr := writing.Wait(); writeErr != nil {
 		return writeErr
@@ -239,6 +284,9 @@ func (s *outgoing) send(ctx, following context.Context, c *fs.Cursor) error {
 		if c.LastTID() >= end {
 			return context.Cause(ctx)
 		}
+		if err := s.notes(ctx); err != nil {
+			return err
+		}
 		err := s.sendChunks(ctx, following, c, &end)
 		switch {
 		case err == nil: // all up to end is sent
@@ -247,7 +295,7 @@ func (s *outgoing) send(ctx, following context.Context, c *fs.Cursor) error {
 				caughtUp = true
 				s.logger.Info("secondary caught up", "tid", c.LastTID(), "transactions", s.sent)
 			}
-			if err := c.Wait(following); err != nil && following.Err() == nil {
+			if err := s.wait(following, c); err != nil && following.Err() == nil {
 				return err
 			}
 			if ctx.Err() != nil || !c.More() && following.Err() != nil {
@@ -341,6 +389,9 @@ func (s *outgoing) sendUpTo(ctx, following context.Context, ch *chunk, end *fs.T
 
 // sendChunk sends a chunk with the connection's own checksums in it.
 func (s *outgoing) sendChunk(ctx context.Context, ch *chunk) error {
+	if err := s.notes(ctx); err != nil {
+		return err
+	}
 	sums := ch.checksums(s.digest)
 	s.digest = sums.after.Clone()
 	buffers := make(net.Buffers, 0, 2*len(ch.commits))
@@ -353,6 +404,7 @@ func (s *outgoing) sendChunk(ctx context.Context, ch *chunk) error {
 		return err
 	}
 	s.sent += int64(len(ch.commits))
+	s.update(func(p *Peer) { p.Sent, p.Transactions, p.Bytes = ch.last, s.sent, p.Bytes+int64(len(ch.frames)) })
 	return nil
 }
 
@@ -437,6 +489,10 @@ func (s *outgoing) stream(ctx context.Context, c *fs.Cursor) error {
 	if s.buf == nil {
 		s.buf, s.spare = make([]byte, 0, streamBuffer), make([]byte, 0, streamBuffer)
 	}
+	tid := txn.TID
+	if err := s.notes(ctx); err != nil {
+		return err
+	}
 	if err := s.message(ctx, s.encoder.begin(nil, txn)); err != nil {
 		return err
 	}
@@ -457,6 +513,7 @@ func (s *outgoing) stream(ctx context.Context, c *fs.Cursor) error {
 		return err
 	}
 	s.sent++
+	s.update(func(p *Peer) { p.Sent, p.Transactions = tid, s.sent })
 	return s.flush(ctx)
 }
 
@@ -556,6 +613,8 @@ func (s *outgoing) flushIfFull(ctx context.Context) error {
 }
 
 func (s *outgoing) flush(ctx context.Context) error {
+	n := int64(len(s.buf))
+	s.update(func(p *Peer) { p.Bytes += n })
 	err := s.enqueue(ctx, net.Buffers{s.buf})
 	s.buf, s.spare = s.spare[:0], s.buf
 	return err

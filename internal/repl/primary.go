@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"zrs/internal/epoch"
 	"zrs/internal/fs"
 )
 
@@ -28,6 +29,10 @@ const (
 type Primary struct {
 	Log   *fs.Log
 	Blobs *fs.BlobDir // nil for a database without blobs
+
+	// Identity has the lineage of the database, for secondaries of ours. A
+	// secondary that has met a newer epoch makes it superseded.
+	Identity *epoch.Keeper // nil: unknown
 
 	// MissingBlob says what to do about blob records without a file.
 	MissingBlob MissingBlob
@@ -49,6 +54,9 @@ type Primary struct {
 	failed       func(error) // told why a connection could not go on; may be nil
 	conns        atomic.Int64
 	missingBlobs atomic.Int64
+
+	mu    sync.Mutex
+	peers map[*outgoing]bool // connections that were served
 }
 
 // Serve accepts secondaries on l until ctx is done or the log fails. It closes
@@ -73,6 +81,7 @@ func (p *Primary) Serve(ctx context.Context, l net.Listener) error {
 		conns.Go(func() {
 			defer p.conns.Add(-1)
 			s := &outgoing{p: p, feed: feed, conn: conn, logger: p.Logger.With("peer", peerName(conn))}
+			s.peer.Address, s.peer.Since = peerName(conn), time.Now()
 			s.serve(sending, serving)
 		})
 	})

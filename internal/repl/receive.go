@@ -30,6 +30,7 @@ const (
 	eventRecord
 	eventBlock
 	eventCommit
+	eventNote // between two transactions, by a source of ours
 )
 
 // An event is one step of a stream: a transaction begins, a record, a block of
@@ -37,6 +38,7 @@ const (
 type event struct {
 	kind   eventKind
 	begin  *wire.Begin // eventBegin
+	note   *wire.Note  // eventNote
 	record wire.Store  // eventRecord
 	blob   bool        // eventRecord: blocks follow, at least one, unless last
 	last   bool        // eventBlock: the last of the blob; eventRecord: a blob without blocks
@@ -80,6 +82,7 @@ var ErrChecksum = errors.New("wrong checksum, data was altered on the way")
 // A splitter cuts the bytes of a stream into events.
 type splitter struct {
 	decoder wire.Decoder
+	notes   bool // there may be some
 	inTxn   bool
 	awaited awaited
 	pending event // the S or B message whose data is awaited
@@ -128,6 +131,13 @@ func (s *splitter) frame(payload []byte) (e event, ok bool, err error) {
 }
 
 func (s *splitter) message(payload []byte) (e event, ok bool, err error) {
+	if s.notes && !s.inTxn && wire.IsNote(payload) {
+		e.kind = eventNote
+		if e.note, err = wire.DecodeNote(payload); err != nil {
+			err = fmt.Errorf("%w: %w", ErrProtocol, err)
+		}
+		return e, err == nil, err
+	}
 	msg, err := s.decoder.Decode(payload)
 	if err != nil {
 		return e, false, fmt.Errorf("%w: %w", ErrProtocol, err)

@@ -130,10 +130,11 @@ type scriptedSource struct {
 	peers   sync.WaitGroup
 }
 
-// newScripted returns a source with pipes made by pipe.
+// newScripted returns a source that speaks as zc.zrs does, with pipes made by
+// pipe.
 func newScripted(t testing.TB, pipe func() (net.Conn, net.Conn, error), scripts ...[]step) *scriptedSource {
 	s := &scriptedSource{scripts: scripts}
-	s.Source = Source{Name: "script", Dial: func(context.Context) (net.Conn, error) {
+	s.Source = Source{Name: "script", Protocol: ProtocolPlain, Dial: func(context.Context) (net.Conn, error) {
 		ours, theirs, err := pipe()
 		if err != nil {
 			return nil, err

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"zrs/internal/epoch"
 	"zrs/internal/fs"
 )
 
@@ -39,6 +40,8 @@ const (
 type Source struct {
 	Name string // for messages
 	Dial func(context.Context) (net.Conn, error)
+
+	Protocol Protocol // that it is spoken to in
 
 	failure func() error // why it hung up, where that can be known; may be nil
 }
@@ -77,6 +80,10 @@ type Secondary struct {
 	Index  *fs.Index
 	Blobs  *fs.BlobDir // nil without blobs
 
+	// Identity has the lineage of the file, and takes on that of a source that
+	// proved to have the same history.
+	Identity *epoch.Keeper // nil: unknown, and stays so
+
 	CheckHistory CheckHistory
 	KeepAlive    time.Duration // between keep-alives, 0: none
 	LimitRate    int64         // bytes a second, 0: no limit
@@ -88,8 +95,11 @@ type Secondary struct {
 	Logger *slog.Logger // never nil
 	Stats  Stats
 
-	good    atomic.Bool // the connection had what we could use
-	counted bool        // a comparison is in Stats
+	good     atomic.Bool // the connection had what we could use
+	counted  bool        // a comparison is in Stats
+	dialects map[string]*dialect
+	link     link
+	steer    steer
 }
 
 // Use makes s write with w.
@@ -118,39 +128,27 @@ func (s *Secondary) compared(h *history) {
 	}
 }
 
-// Run replicates until ctx is done, and returns nil then. It returns before
-// that only when a person has to act: when no source is left that fits, with
-// [ErrDiverged], [ErrPackedPast] or [ErrBlobDirNeeded] for the one that is liked
-// best, or for trouble with the local files, after which the writer can't go on.
+// Run replicates until ctx is done, or it is drained, and returns nil then. It
+// returns before that only when a person has to act: when no source is left that
+// fits, with [ErrDiverged], [ErrPackedPast] or whatever else misfits, for the one
+// that is liked best, or for trouble with the local files, after which the writer
+// can't go on.
 func (s *Secondary) Run(ctx context.Context) error {
 	s.setDefaults()
+	s.steer.init()
+	defer s.steer.reset()
 	delay := s.ReconnectDelay
 	unfit := make([]error, len(s.Sources)) // why a source is not tried again
 	for {
-		good, left := false, 0
-		for i, src := range s.Sources {
-			if unfit[i] != nil {
-				continue
-			}
-			s.good.Store(false)
-			err := s.session(ctx, src, goal{check: s.CheckHistory})
-			switch {
-			case ctx.Err() != nil:
-				return s.interrupted(ctx, err)
-			case misfit(err):
-				unfit[i] = err
-			case fatal(err):
-				return err
-			default:
-				left++
-			}
-			s.explain(src, err)
-			if s.good.Load() && !errors.Is(err, errStalled) {
-				good = true // start again with the one that we like best
-				break
-			}
-		}
+		s.pause(ctx)
+		good, left, err := s.round(ctx, unfit)
 		switch {
+		case ctx.Err() != nil:
+			return s.interrupted(ctx, err)
+		case err != nil:
+			return err
+		case s.steer.drained():
+			return nil
 		case good:
 			delay = s.ReconnectDelay
 		case left == 0:
@@ -158,6 +156,11 @@ func (s *Secondary) Run(ctx context.Context) error {
 		}
 		select {
 		case <-time.After(delay/2 + rand.N(delay/2+1)):
+		case <-s.steer.retry:
+			clear(unfit)
+			delay = s.ReconnectDelay
+		case <-s.steer.draining:
+			return nil
 		case <-ctx.Done():
 			return nil
 		}
@@ -165,9 +168,53 @@ func (s *Secondary) Run(ctx context.Context) error {
 	}
 }
 
+// round tries all sources that are not known to be unfit, until one had what we
+// could use. It tells how many are left that may fit. An error is one that will
+// not go away.
+func (s *Secondary) round(ctx context.Context, unfit []error) (good bool, left int, err error) {
+	for i, src := range s.Sources {
+		if unfit[i] != nil {
+			continue
+		}
+		s.link.update(func(l *Link) {
+			if l.Source = src.Name; l.State == "" {
+				l.State = LinkConnecting
+			}
+		})
+		s.good.Store(false)
+		current, done := s.steer.begin(ctx)
+		err := s.session(current, src, goal{check: s.CheckHistory})
+		interrupted := current.Err() != nil && !fatal(err)
+		done()
+		switch {
+		case ctx.Err() != nil, s.steer.drained() && !fatal(err):
+			return false, left, s.interrupted(ctx, err)
+		case interrupted:
+			return true, left + 1, nil // there is nothing to tell
+		case misfit(err):
+			unfit[i] = err
+		case fatal(err):
+			return false, left, err
+		default:
+			left++
+		}
+		s.link.lost(err)
+		s.explain(src, err)
+		if s.good.Load() && !errors.Is(err, errStalled) {
+			return true, left, nil // start again with the one that we like best
+		}
+	}
+	return false, left, nil
+}
+
 // misfit reports whether err says that a source is none for our file.
 func misfit(err error) bool {
-	return errors.Is(err, ErrDiverged) || errors.Is(err, ErrPackedPast) || errors.Is(err, ErrBlobDirNeeded)
+	for _, why := range []error{ErrDiverged, ErrPackedPast, ErrBlobDirNeeded, epoch.ErrOtherDatabase, epoch.ErrSuperseded} {
+		if errors.Is(err, why) {
+			return true
+		}
+	}
+	return false
 }
 
 // interrupted returns what is left of an error once we were told to stop.
@@ -186,7 +233,7 @@ func fatal(err error) bool {
 	case errors.Is(err, io.EOF), errors.Is(err, errDone):
 		return false
 	}
-	for _, passing := range []error{ErrUnreachable, ErrRefused, ErrHungUp, ErrProtocol, ErrChecksum, ErrAhead, context.Canceled} {
+	for _, passing := range []error{ErrUnreachable, ErrRefused, ErrRejected, ErrHungUp, ErrProtocol, ErrChecksum, ErrAhead, context.Canceled} {
 		if errors.Is(err, passing) {
 			return false
 		}
@@ -229,6 +276,7 @@ func (s *Secondary) Catchup(ctx context.Context, until fs.TID, dry bool) error {
 	check := s.CheckHistory
 	for range maxRounds {
 		before := s.Stats.Transactions.Load()
+		s.link.update(func(l *Link) { l.Source = s.Sources[0].Name })
 		err := s.session(ctx, s.Sources[0], goal{check: check, end: true, until: until, dry: dry})
 		s.counted = true // what comes now we have from there
 		if check == CheckFull {
@@ -304,7 +352,8 @@ func (s *Secondary) settle(ctx context.Context, src Source, goal goal) error {
 				return why
 			}
 		}
-		widen := errors.Is(err, errWiden) || errors.Is(err, ErrRefused) && goal.check == CheckTail
+		refused := errors.Is(err, ErrRefused) || errors.Is(err, errStart)
+		widen := errors.Is(err, errWiden) || refused && goal.check == CheckTail
 		if from == 0 || !widen {
 			return err
 		}

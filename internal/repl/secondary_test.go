@@ -152,7 +152,7 @@ func TestCatchup_sourceDies(t *testing.T) {
 		primary, _ := servePipes(t, newPrimary(t, theirs, theirs+".blobs"))
 		down := errors.New("no route")
 		played := 0
-		src := Source{Name: "dying", Dial: func(ctx context.Context) (net.Conn, error) {
+		src := Source{Name: "dying", Protocol: ProtocolPlain, Dial: func(ctx context.Context) (net.Conn, error) {
 			played++
 			switch played {
 			case 1: // between two transactions
@@ -659,7 +659,7 @@ func TestSecondary_comparesTwice(t *testing.T) {
 		good, _ := servePipes(t, newPrimary(t, theirs, ""))
 		altered := newStream(0).begin(tidOf(3)).b // 1 and 2 are lost on the way
 		n := 0
-		src := Source{Name: "altering", Dial: func(ctx context.Context) (net.Conn, error) {
+		src := Source{Name: "altering", Protocol: ProtocolPlain, Dial: func(ctx context.Context) (net.Conn, error) {
 			if n++; n == 1 {
 				return newScripted(t, pipes, []step{skipHandshake, send(altered), listen}).Dial(ctx)
 			}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"zrs/internal/epoch"
 	"zrs/internal/fs"
 	"zrs/internal/wire"
 )
@@ -42,6 +43,9 @@ type session struct {
 	logger *slog.Logger
 	goal   goal
 
+	welcome *wire.Welcome // of a source of ours, else nil
+	lineage epoch.Lineage // of such a source
+
 	from  start
 	last  fs.TID   // our last transaction when the session began
 	check *history // nil once the histories are known to agree
@@ -53,6 +57,7 @@ type session struct {
 	received atomic.Int64
 	heard    int64 // received when we last looked
 	waiting  bool  // for the source to go on, since we last looked
+	sureEnd  bool  // the source of ours said that this is the end
 
 	tid       fs.TID // of the source's last transaction
 	inTxn     bool   // it has not ended yet
@@ -100,40 +105,45 @@ const (
 // the source came to the end that it was asked for, or errSilent, or what went
 // wrong.
 func (s *Secondary) attempt(ctx context.Context, src Source, from start, goal goal) (err error) {
-	dialCtx, cancelDial := context.WithTimeout(ctx, s.Timeout)
-	conn, err := src.Dial(dialCtx)
-	cancelDial()
-	if err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return fmt.Errorf("%w: %w", ErrUnreachable, err)
-	}
-	defer conn.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	unblock := context.AfterFunc(ctx, func() { conn.Close() })
-	defer unblock()
-
+	hello := s.hello(from.tid)
+	connected := s.steer.drainBy(ctx, func() { cancel(errInterrupted) })
+	conn, welcome, err := s.connect(ctx, src, hello)
+	connected()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer s.steer.drainBy(ctx, func() { _ = conn.SetReadDeadline(time.Now().Add(drainTime)) })()
 	c := &session{
 		s: s, conn: conn, source: src.Name, logger: s.Logger.With("source", src.Name), goal: goal,
-		from: from, last: s.Log.Tip().TID, tid: from.tid,
+		from: from, last: s.Log.Tip().TID, tid: from.tid, welcome: welcome,
 	}
 	defer c.close()
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	if err := c.handshake(); err != nil {
-		return fmt.Errorf("%w: %w", ErrHungUp, err)
+	if err := c.greeted(hello); err != nil {
+		return err
 	}
 	// The steps of receiving end with ctx, and are waited for.
 	var steps sync.WaitGroup
 	defer steps.Wait()
 	defer cancel(nil)
 	r := newReceiver(s.limited(ctx, conn, &c.received), from.tid)
+	r.split.notes = welcome != nil
 	steps.Go(func() { r.run(ctx) })
 	steps.Go(func() { c.keepAlive(ctx) })
-	return c.run(ctx, r)
+	steps.Go(func() { c.report(ctx) })
+	err = c.run(ctx, r)
+	if welcome == nil && c.received.Load() > 0 {
+		s.dialect(src).plain = time.Now().Add(plainFor)
+	}
+	if c.good && !goal.dry {
+		s.keepContact()
+	}
+	return err
 }
 
 // prepare makes ready what the session compares with.
@@ -158,22 +168,10 @@ func (c *session) close() {
 	}
 }
 
-func (c *session) handshake() error {
-	protocol := wire.Protocol20
-	if c.s.Blobs != nil {
-		protocol = wire.Protocol21
-	}
-	return c.write(wire.AppendHandshake(nil, protocol, c.from.tid))
-}
-
 func (c *session) write(b []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if err := c.conn.SetWriteDeadline(time.Now().Add(c.s.Timeout)); err != nil {
-		return err
-	}
-	_, err := c.conn.Write(b)
-	return err
+	return write(c.conn, b, c.s.Timeout)
 }
 
 // keepAlive sends keep-alives, as zc.zrs secondaries do if told to.
@@ -197,13 +195,18 @@ func (c *session) keepAlive(ctx context.Context) {
 
 // finish asks the source to send what it has and then to close. Any message
 // that is not empty does that, to zc.zrs as to zrs. To zc.zrs it must not come
-// before the source has begun to read its file: then it would close at once.
+// before the source has begun to read its file: then it would close at once. A
+// source of ours may be asked at any time, and says what the end is.
 func (c *session) finish() error {
 	if c.finished {
 		return nil
 	}
 	c.finished = true
-	if err := c.write(wire.AppendFrame(nil, []byte("f"))); err != nil && !isClosed(err) {
+	ask := wire.AppendFrame(nil, []byte("f"))
+	if c.welcome != nil {
+		ask = (&wire.Note{Finish: &wire.Finish{}}).AppendFrame(nil)
+	}
+	if err := c.write(ask); err != nil && !isClosed(err) {
 		return fmt.Errorf("%w: %w", ErrHungUp, err)
 	}
 	return nil
@@ -254,10 +257,15 @@ func (c *session) loop(ctx context.Context, r *receiver) error {
 			}
 		}
 		c.unsettled += int64(len(b.buf))
+		silent := true // but for notes
 		for i := range b.events {
+			silent = silent && b.events[i].kind == eventNote
 			if err := c.event(&b.events[i]); err != nil {
 				return err
 			}
+		}
+		if len(b.events) > 0 {
+			c.tell(c.tid)
 		}
 		if b.err != nil {
 			return c.ended(ctx, b.err)
@@ -270,8 +278,10 @@ func (c *session) loop(ctx context.Context, r *receiver) error {
 				return err
 			}
 		}
-		c.heard, c.waiting = c.received.Load(), false
-		quiet.Reset(c.patience())
+		if !silent || c.check == nil {
+			c.heard, c.waiting = c.received.Load(), false
+			quiet.Reset(c.patience())
+		}
 	}
 }
 
@@ -316,7 +326,7 @@ func (c *session) await(ctx context.Context, in <-chan *batch, quiet *time.Timer
 // zc.zrs primary looks through its file for the place to start, which can take
 // long. If it is asked for the end before it has found it, it sends nothing.
 func (c *session) patience() time.Duration {
-	begun := c.received.Load() > 0
+	begun := c.received.Load() > 0 || c.welcome != nil
 	due := c.from.tid != c.last // it has something that we have
 	switch {
 	case c.finished, !begun && due:
@@ -336,7 +346,7 @@ func (c *session) silent(quiet *time.Timer) error {
 	if n == c.heard && c.finished {
 		return fmt.Errorf("%w: it has not answered for %s", ErrHungUp, c.s.Timeout)
 	}
-	if n == c.heard {
+	if n == c.heard || c.welcome != nil { // notes are no answer
 		if err := c.finish(); err != nil {
 			return err
 		}
@@ -394,7 +404,7 @@ func (c *session) ended(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	case errors.Is(err, ErrProtocol), errors.Is(err, ErrChecksum):
 		return err
-	case isClosed(err) && c.received.Load() == 0 && !c.finished:
+	case isClosed(err) && c.received.Load() == 0 && !c.finished && c.welcome == nil:
 		return ErrRefused
 	case !errors.Is(err, io.EOF):
 		return fmt.Errorf("%w: %w", ErrHungUp, err)
@@ -408,6 +418,15 @@ func (c *session) ended(ctx context.Context, err error) error {
 	switch {
 	case c.hold:
 		return c.check.unproven()
+	case c.welcome != nil && !c.sureEnd:
+		return fmt.Errorf("%w: it closed the connection", ErrHungUp)
+	case c.welcome != nil:
+		if err := c.usable(); err != nil { // with nothing to compare and nothing new, too
+			return err
+		}
+		if c.goal.end {
+			return errDone
+		}
 	case c.received.Load() == 0 && c.last != 0:
 		return errSilent
 	}
@@ -450,6 +469,11 @@ func (c *session) agreed() error {
 
 // usable notes that the source has what we can use.
 func (c *session) usable() error {
+	if !c.good {
+		if err := c.adopt(); err != nil {
+			return err
+		}
+	}
 	c.good = true
 	c.s.good.Store(true)
 	if c.goal.dry {
@@ -461,6 +485,8 @@ func (c *session) usable() error {
 // event takes one step of the stream.
 func (c *session) event(e *event) error {
 	switch e.kind {
+	case eventNote:
+		return c.note(e.note)
 	case eventBegin:
 		c.inTxn = true
 	case eventCommit:

@@ -1,0 +1,82 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+)
+
+// maxAnswer bounds what a server may answer: a status of a thousand peers has
+// half of that.
+const maxAnswer = 4 << 20
+
+// A Client talks to the server of a control socket.
+type Client struct {
+	Socket string // path
+}
+
+// ErrNoServer is returned when nobody answers at a control socket.
+var ErrNoServer = errors.New("no server answers")
+
+// Status asks for the server's state.
+func (c *Client) Status(ctx context.Context) (*Status, error) {
+	s := &Status{}
+	return s, c.do(ctx, http.MethodGet, "status", nil, s)
+}
+
+// Promote asks the server to become the primary.
+func (c *Client) Promote(ctx context.Context, r PromoteRequest) (*Promotion, error) {
+	p := &Promotion{}
+	return p, c.do(ctx, http.MethodPost, "promote", r, p)
+}
+
+// Do tells the server to pause, resume, reload or shut down, and returns its state
+// then.
+func (c *Client) Do(ctx context.Context, what string) (*Status, error) {
+	s := &Status{}
+	return s, c.do(ctx, http.MethodPost, what, nil, s)
+}
+
+func (c *Client) do(ctx context.Context, method, what string, request, answer any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://zrs/v1/"+what, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", c.Socket)
+	}}
+	defer transport.CloseIdleConnections()
+	response, err := transport.RoundTrip(r)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return fmt.Errorf("%s: %w: %w", c.Socket, ErrNoServer, err)
+	}
+	defer response.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Socket, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		refusal := &Refusal{}
+		if err := json.Unmarshal(b, refusal); err != nil || refusal.Text == "" {
+			return fmt.Errorf("%s: it answers %s", c.Socket, response.Status)
+		}
+		return refusal
+	}
+	if err := json.Unmarshal(b, answer); err != nil {
+		return fmt.Errorf("%s: its answer is not understood: %w", c.Socket, err)
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"zrs/internal/control"
+	"zrs/internal/epoch"
+	"zrs/internal/repl"
+	"zrs/internal/wire"
+)
+
+// facts are what a node's health is judged by.
+type facts struct {
+	now        time.Time
+	primary    bool
+	superseded *epoch.Lineage
+	ready      bool // the data file was read to its end
+	logErr     error
+	failed     error // why replication has stopped for a person to act
+	link       repl.Link
+}
+
+const (
+	// settling is how long a secondary may be behind before that is told: a
+	// transaction is always under way somewhere.
+	settling = 2 * time.Second
+
+	// silentAfter is how long a source of ours, which says something every
+	// second, may say nothing.
+	silentAfter = 5 * time.Second
+)
+
+// judge fills in the health, and why it is that.
+func (f facts) judge(s *control.Status) {
+	set := func(h control.Health, r control.Reason, next []string, format string, args ...any) {
+		s.Health, s.Reason, s.Message, s.Next = h, r, fmt.Sprintf(format, args...), next
+	}
+	switch {
+	case f.superseded != nil:
+		set(control.Failed, control.ReasonSuperseded, []string{"zrs rewind " + s.Path + " --against NEW-PRIMARY --dry-run"},
+			"another primary was promoted since, epoch %s: this one serves nobody", f.superseded.Epoch.Short())
+	case f.logErr != nil:
+		set(control.Failed, control.ReasonDataFile, []string{"zrs verify " + s.Path}, "%v", f.logErr)
+	case f.failed != nil:
+		set(control.Failed, control.ReasonDiverged, []string{
+			"zrs verify " + s.Path + " " + s.Source.Address,
+			"zrs rewind " + s.Path + " --against " + s.Source.Address + " --dry-run",
+		}, "replication has stopped: %v", f.failed)
+	case f.primary:
+		f.judgePrimary(s, set)
+	default:
+		f.judgeSecondary(s, set)
+	}
+	if s.Health == control.Optimal && s.BlobsMissing > 0 {
+		set(control.Degraded, control.ReasonBlobsMissing, []string{"zrs verify " + s.Path + " --blob-dir DIR"}, "%d blobs are missing", s.BlobsMissing)
+	}
+}
+
+type setter = func(h control.Health, r control.Reason, next []string, format string, args ...any)
+
+func (f facts) judgePrimary(s *control.Status, set setter) {
+	if !f.ready {
+		set(control.Recovering, control.ReasonReading, nil, "the data file is being read")
+		return
+	}
+	stuck, behind := 0, 0
+	for _, p := range s.Peers {
+		switch p.State {
+		case "stuck":
+			stuck++
+		case "streaming":
+			behind++
+		}
+	}
+	if stuck > 0 {
+		set(control.Degraded, control.ReasonStuck, []string{"look at the secondaries that are stuck"}, "%s, %d of them stuck", countPeers(len(s.Peers)), stuck)
+		return
+	}
+	set(control.Optimal, control.ReasonServing, nil, "%s, %d of them behind", countPeers(len(s.Peers)), behind)
+}
+
+func countPeers(n int) string {
+	switch n {
+	case 0:
+		return "no secondary is connected"
+	case 1:
+		return "1 secondary is connected"
+	}
+	return fmt.Sprintf("%d secondaries are connected", n)
+}
+
+func (f facts) judgeSecondary(s *control.Status, set setter) {
+	l, source := f.link, f.link.Source
+	heard := "never"
+	if !l.Heard.IsZero() {
+		heard = f.now.Sub(l.Heard).Round(time.Second).String() + " ago"
+	}
+	switch l.State {
+	case repl.LinkPaused:
+		set(control.Degraded, control.ReasonPaused, []string{"zrs control resume " + s.Path}, "paused by an operator")
+	case repl.LinkDisconnected:
+		set(control.Degraded, control.ReasonDisconnected, []string{"is " + source + " up? If it is lost: zrs promote " + s.Path + " --dry-run"},
+			"not connected to %s, last heard %s: %s", source, heard, text(l.Err))
+	case repl.LinkRefused, repl.LinkDiverged:
+		next := []string{"look at the log of " + source}
+		if errors.Is(l.Err, repl.ErrBlobDirNeeded) {
+			next = []string{"start it with --blob-dir"}
+		}
+		set(control.Degraded, control.ReasonRefused, next, "%s, last heard %s", text(l.Err), heard)
+	case repl.LinkComparing:
+		set(control.Recovering, control.ReasonComparing, nil, "comparing histories with %s", source)
+	case repl.LinkReceiving:
+		f.judgeReceiving(s, set, heard)
+	default:
+		set(control.Recovering, control.ReasonConnecting, nil, "connecting to %s", source)
+	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return "no reason is known"
+	}
+	return err.Error()
+}
+
+// judgeReceiving is about a secondary that is connected.
+func (f facts) judgeReceiving(s *control.Status, set setter, heard string) {
+	l, lag := f.link, s.Source.Lag
+	silent := f.now.Sub(l.Heard)
+	behind := lag.Seconds != nil && *lag.Seconds > 0
+	switch {
+	case l.Protocol == wire.ProtocolZRS1 && silent > silentAfter, behind && silent > stuckAfter:
+		set(control.Degraded, control.ReasonStuck, []string{"look at " + l.Source + " and the network to it"}, "connected to %s, but nothing was heard since %s", l.Source, heard)
+	case behind && *lag.Seconds > settling.Seconds():
+		what := "some transactions"
+		if lag.Transactions != nil {
+			what = fmt.Sprintf("%d transactions", *lag.Transactions)
+		}
+		set(control.Recovering, control.ReasonCatchingUp, nil, "%s behind %s, the oldest is %s old", what, l.Source, time.Duration(*lag.Seconds*1e9).Round(time.Second))
+	case l.Protocol != wire.ProtocolZRS1:
+		set(control.Optimal, control.ReasonConnected, nil, "connected to %s, which does not tell what it has; last heard %s", l.Source, heard)
+	default:
+		set(control.Optimal, control.ReasonCaughtUp, nil, "has all that %s has", l.Source)
+	}
+}

@@ -1,0 +1,201 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"zrs/internal/epoch"
+	"zrs/internal/fs"
+	"zrs/internal/repl"
+)
+
+// A Node is a server. Set its fields, and call Run once; all other methods may be
+// called concurrently meanwhile.
+type Node struct {
+	Path     string
+	Version  string
+	Identity *epoch.Keeper // nil: unknown
+
+	// Secondary is set for a secondary, whose writer the node closes. Tailer
+	// is set for a primary.
+	Secondary *repl.Secondary
+	Tailer    *fs.Tailer
+
+	// Primary serves Listener's connections. A secondary need not have them.
+	Primary  *repl.Primary
+	Listener net.Listener
+
+	// TailerOptions are for following the file after a promotion.
+	TailerOptions fs.TailerOptions
+
+	// Trouble is told when replication has stopped until a person acts.
+	Trouble func(error)
+
+	Logger *slog.Logger // never nil
+
+	once       sync.Once
+	started    time.Time
+	promotions chan *promotion
+	again      chan struct{} // one slot: replicate again after trouble
+	stop       context.CancelFunc
+
+	mu      sync.Mutex
+	tailing bool  // it is a primary now
+	failed  error // why replication has stopped
+	samples samples
+}
+
+// init makes ready what the methods use.
+func (n *Node) init() {
+	n.once.Do(func() {
+		n.promotions, n.again = make(chan *promotion), make(chan struct{}, 1)
+		n.started = time.Now()
+		n.tailing = n.Tailer != nil
+	})
+}
+
+// log returns the log that is served.
+func (n *Node) log() *fs.Log {
+	if n.Secondary != nil {
+		return n.Secondary.Log
+	}
+	return n.Tailer.Log()
+}
+
+// Run serves until ctx is done, or it is told to shut down, or can't go on. The
+// secondaries get the rest then, as [repl.Primary.Serve] does it. A secondary
+// whose replication has stopped for a person to act goes on serving, and returns
+// why in the end; so does a primary that was superseded.
+func (n *Node) Run(ctx context.Context) error {
+	n.init()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	n.mu.Lock()
+	n.stop = stop
+	n.mu.Unlock()
+
+	var serving errgroup.Group
+	serve, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	if n.Listener != nil {
+		serving.Go(func() error {
+			defer stop() // without it there is nothing to do
+			return n.Primary.Serve(serve, n.Listener)
+		})
+	}
+	var sampling sync.WaitGroup
+	sampling.Go(func() { n.sample(ctx) })
+	defer sampling.Wait()
+	defer stop()
+
+	if n.Secondary != nil {
+		promoted, err := n.replicate(ctx)
+		if !promoted {
+			stopServing() // now the secondaries get the rest
+			return errors.Join(err, serving.Wait(), n.Secondary.Writer.CloseUnused())
+		}
+	}
+	// The file is followed until the secondaries have got the rest.
+	var following errgroup.Group
+	follow, stopFollowing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopFollowing()
+	following.Go(func() error {
+		defer stop()
+		return n.Tailer.Run(follow)
+	})
+	<-ctx.Done()
+	stopServing()
+	err := serving.Wait()
+	stopFollowing()
+	if followed := following.Wait(); !errors.Is(err, followed) { // else it is why serving ended
+		err = errors.Join(err, followed)
+	}
+	if by := n.Identity.Sidecar().Superseded; by != nil && err == nil {
+		err = epoch.ErrSuperseded
+	}
+	return err
+}
+
+// replicate keeps the file a replica until ctx is done, or it was promoted.
+func (n *Node) replicate(ctx context.Context) (promoted bool, err error) {
+	for {
+		ended := make(chan error, 1)
+		go func() { ended <- n.Secondary.Run(ctx) }()
+		var asked *promotion
+		select {
+		case err = <-ended:
+		case asked = <-n.promotions:
+			n.Secondary.Drain()
+			err = <-ended
+		}
+		if err != nil && !NeedsPerson(err) || ctx.Err() != nil {
+			asked.answer(ctx, err)
+			return false, err
+		}
+		if asked == nil && err != nil {
+			asked = n.trouble(ctx, err)
+		}
+		if ctx.Err() != nil {
+			return false, err
+		}
+		if asked != nil && n.become(ctx, asked) {
+			return true, nil
+		}
+	}
+}
+
+// NeedsPerson reports whether replication can't go on until somebody decides,
+// although nothing is wrong with the local files.
+func NeedsPerson(err error) bool {
+	for _, why := range []error{repl.ErrDiverged, repl.ErrPackedPast, epoch.ErrOtherDatabase, epoch.ErrSuperseded} {
+		if errors.Is(err, why) {
+			return true
+		}
+	}
+	return false
+}
+
+// trouble waits for a person to act: to promote, to have it tried again, or to
+// stop.
+func (n *Node) trouble(ctx context.Context, err error) *promotion {
+	n.setFailed(err)
+	defer n.setFailed(nil)
+	if n.Trouble != nil {
+		n.Trouble(err)
+	}
+	select {
+	case p := <-n.promotions:
+		return p
+	case <-n.again:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+func (n *Node) setFailed(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.failed = err
+}
+
+// isPrimary reports whether the node follows a file that others write.
+func (n *Node) isPrimary() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.tailing
+}
+
+// Shutdown makes Run return, as if its context were done.
+func (n *Node) Shutdown() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.stop != nil {
+		n.stop()
+	}
+}

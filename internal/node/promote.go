@@ -1,0 +1,149 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"zrs/internal/control"
+	"zrs/internal/epoch"
+	"zrs/internal/fs"
+	"zrs/internal/repl"
+)
+
+// A promotion is a request that the goroutine that owns the writer answers.
+type promotion struct {
+	begun  time.Time
+	result control.Promotion
+	done   chan error // one slot
+}
+
+// answer ends a promotion that came to nothing.
+func (p *promotion) answer(ctx context.Context, err error) {
+	if p == nil {
+		return
+	}
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	p.done <- err
+}
+
+// Promote makes the secondary the primary. What it is known to lose is in the
+// result, also of a dry run and of a refusal.
+func (n *Node) Promote(ctx context.Context, r control.PromoteRequest) (control.Promotion, error) {
+	n.init()
+	p := &promotion{begun: time.Now(), done: make(chan error, 1)}
+	p.result = control.Promotion{Schema: control.Schema, Path: n.Path, DryRun: r.DryRun}
+	identity := n.Identity.Sidecar()
+	describe(&p.result, identity.Lineage, n.log().Tip().TID)
+	if n.isPrimary() {
+		if by := identity.Superseded; by != nil {
+			return p.result, &control.Refusal{Reason: "superseded", Text: fmt.Sprintf("%s: %v, epoch %s", n.Path, epoch.ErrSuperseded, by.Epoch)}
+		}
+		return p.result, nil // it is done
+	}
+	link := n.Secondary.Link()
+	p.result.Loss = lossOf(link, n.log().Tip().TID)
+	if err := r.Limits.Check(&p.result); err != nil {
+		return p.result, err
+	}
+	if lives(link) && !r.SourceLives && !r.DryRun {
+		return p.result, &control.Refusal{
+			Reason: "source-lives",
+			Text:   fmt.Sprintf("the source %s is connected: there would be two primaries", link.Source),
+			Next:   []string{"stop it first, or have it stopped by --fence-cmd; --source-lives goes on all the same"},
+		}
+	}
+	if r.DryRun {
+		return p.result, nil
+	}
+	select {
+	case n.promotions <- p:
+	case <-ctx.Done():
+		return p.result, context.Cause(ctx)
+	}
+	err := <-p.done
+	return p.result, err
+}
+
+// lives reports whether a source is there, as far as one knows.
+func lives(l repl.Link) bool {
+	switch l.State {
+	case repl.LinkComparing, repl.LinkReceiving:
+		return true
+	}
+	return false
+}
+
+// lossOf returns what a source is known to have that a storage that ends with
+// last has not.
+func lossOf(l repl.Link, last fs.TID) control.Loss {
+	loss := control.Loss{Source: l.Source, LastTID: l.Last}
+	if !l.Heard.IsZero() {
+		heard := l.Heard.UTC()
+		loss.Heard = &heard
+	}
+	var transactions *int64
+	if l.HasBehind && l.Behind.Transactions >= 0 {
+		transactions = &l.Behind.Transactions
+	}
+	Settle(&loss, last, transactions)
+	return loss
+}
+
+// Settle completes a loss: what is lost of a source that is known to have come to
+// loss.LastTID, where told is how many transactions it said were lacking, or nil.
+func Settle(loss *control.Loss, last fs.TID, told *int64) {
+	if loss.LastTID == 0 {
+		return
+	}
+	seconds, none := 0.0, int64(0)
+	loss.Seconds = &seconds
+	if loss.LastTID <= last {
+		loss.Transactions = &none
+		return
+	}
+	seconds = loss.LastTID.Time().Sub(last.Time()).Seconds()
+	if told != nil && *told > 0 {
+		loss.Transactions = told
+	}
+}
+
+// describe says what a storage is.
+func describe(p *control.Promotion, l epoch.Lineage, last fs.TID) {
+	p.Database, p.Epoch, p.Forks, p.LastTID = l.Database, l.Epoch, l.Ancestors, last
+	p.LastTime = nil
+	if last != 0 {
+		at := last.Time()
+		p.LastTime = &at
+	}
+}
+
+// become makes the node a primary, after its secondary was drained. It reports
+// whether it is one now.
+func (n *Node) become(ctx context.Context, p *promotion) bool {
+	last := n.log().Tip().TID
+	if err := n.Identity.Promote(last); err != nil {
+		p.answer(ctx, err)
+		return false
+	}
+	describe(&p.result, n.Identity.Lineage(), last)
+	tailer, err := n.Secondary.Writer.HandOver(n.TailerOptions)
+	if err != nil {
+		// The epoch has begun, so there is no way back to the source.
+		p.answer(ctx, err)
+		n.Logger.Error("promoted, but the data file can't be followed", "path", n.Path, "err", err)
+		n.Shutdown()
+		return false
+	}
+	n.mu.Lock()
+	n.Tailer, n.tailing, n.failed = tailer, true, nil
+	n.mu.Unlock()
+	p.result.Promoted = true
+	p.result.Seconds = time.Since(p.begun).Seconds()
+	p.result.Loss = lossOf(n.Secondary.Link(), last)
+	n.Logger.Info("promoted", "epoch", p.result.Epoch, "tid", last, "took", time.Since(p.begun))
+	p.done <- nil
+	return true
+}

@@ -1,0 +1,223 @@
+package repl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"zrs/internal/epoch"
+	"zrs/internal/fs"
+	"zrs/internal/wire"
+)
+
+// What a session does with a source of ours, which has a lineage and sends notes.
+
+// A link is what a secondary knows of its source.
+type link struct {
+	mu sync.Mutex
+	l  Link
+}
+
+// A Link is a secondary's connection to its source, or its lack of one.
+type Link struct {
+	Source    string
+	State     LinkState
+	Since     time.Time // when it came to be so
+	Err       error     // why it is not connected, nil if it is or never was
+	Protocol  string    // that the source speaks, "" if it never answered
+	Heard     time.Time // when the source last sent anything
+	Last      fs.TID    // the latest of its transactions that it told of or sent
+	Behind    wire.Behind
+	HasBehind bool // the source told Behind
+}
+
+// A LinkState says what a secondary does about its source.
+type LinkState string
+
+// The states.
+const (
+	LinkConnecting   LinkState = "connecting"
+	LinkComparing    LinkState = "comparing" // histories
+	LinkReceiving    LinkState = "receiving" // and applying
+	LinkDisconnected LinkState = "disconnected"
+	LinkRefused      LinkState = "refused"  // or left without a word
+	LinkDiverged     LinkState = "diverged" // or packed past us: for a person to decide
+	LinkPaused       LinkState = "paused"
+)
+
+// Link returns what is known of the source now. It may be called at any time.
+func (s *Secondary) Link() Link {
+	s.link.mu.Lock()
+	defer s.link.mu.Unlock()
+	return s.link.l
+}
+
+func (k *link) update(change func(*Link)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	before := k.l.State
+	change(&k.l)
+	if k.l.State != before {
+		k.l.Since = time.Now()
+	}
+}
+
+// greeted takes what the source said of itself, if it is one of ours. Whether we
+// may follow it is seen at once; that the histories are one is shown later.
+func (c *session) greeted(hello *wire.Hello) error {
+	w := c.welcome
+	if w != nil {
+		c.lineage = w.Lineage
+		if err := hello.Lineage.MayFollow(w.Lineage, hello.Last); err != nil {
+			return fmt.Errorf("%s: %w", c.s.Log.Path(), err)
+		}
+	}
+	c.s.link.update(func(l *Link) { l.HasBehind, l.Behind = false, wire.Behind{} })
+	if w == nil {
+		return nil // a refusal comes without a word
+	}
+	c.tell(w.Last)
+	if c.goal.end {
+		return c.finish()
+	}
+	return nil
+}
+
+// tell notes that the source has sent something, and a transaction that it has.
+func (c *session) tell(last fs.TID) {
+	c.s.link.update(func(l *Link) {
+		l.State, l.Err = LinkReceiving, nil
+		if c.check != nil {
+			l.State = LinkComparing
+		}
+		l.Protocol, l.Heard, l.Last = c.protocol(), time.Now(), max(l.Last, last)
+	})
+}
+
+func (c *session) protocol() string {
+	switch {
+	case c.welcome != nil:
+		return wire.ProtocolZRS1
+	case c.s.Blobs != nil:
+		return wire.Protocol21
+	}
+	return wire.Protocol20
+}
+
+// lost notes why a session with a source has ended.
+func (k *link) lost(err error) {
+	k.update(func(l *Link) {
+		l.Err = err
+		switch {
+		case misfit(err):
+			l.State = LinkDiverged
+		case errors.Is(err, ErrRefused), errors.Is(err, ErrRejected), errors.Is(err, ErrAhead):
+			l.State = LinkRefused
+		default:
+			l.State = LinkDisconnected
+		}
+	})
+}
+
+// note takes a note of the source.
+func (c *session) note(n *wire.Note) error {
+	switch {
+	case n.Tip != nil:
+		c.s.link.update(func(l *Link) {
+			l.Last, l.Behind, l.HasBehind = n.Tip.Last, n.Tip.Behind, true
+		})
+	case n.End != nil:
+		c.sureEnd = true
+	case n.Lineage != nil:
+		return c.renewed(*n.Lineage)
+	}
+	return nil
+}
+
+// renewed takes the lineage of a source that has begun a new epoch.
+func (c *session) renewed(l epoch.Lineage) error {
+	if err := c.s.Identity.Lineage().MayFollow(l, c.s.Log.Tip().TID); err != nil {
+		return fmt.Errorf("%s: %w", c.s.Log.Path(), err)
+	}
+	c.lineage = l
+	if !c.good {
+		return nil
+	}
+	c.logger.Info("the source has begun a new epoch", "epoch", l.Epoch)
+	return c.adopt()
+}
+
+// adopt takes on the lineage of a source whose history is ours.
+func (c *session) adopt() error {
+	c.s.link.update(func(l *Link) { l.State = LinkReceiving })
+	if c.goal.dry {
+		return nil
+	}
+	return c.s.Identity.Follow(c.lineage, c.s.Log.Tip().TID, c.s.contact())
+}
+
+// contact is what a sidecar keeps of the source.
+func (s *Secondary) contact() epoch.Contact {
+	l := s.Link()
+	contact := epoch.Contact{Address: l.Source, Protocol: l.Protocol, Heard: l.Heard.UTC(), Last: l.Last}
+	if l.HasBehind && l.Behind.Transactions >= 0 {
+		contact.Behind = &l.Behind.Transactions
+	}
+	return contact
+}
+
+const (
+	// reportEvery is how often a source of ours is told what is durable here.
+	reportEvery = 200 * time.Millisecond
+
+	// keepEvery is how often the sidecar is told of the contact with the source.
+	keepEvery = 10 * time.Second
+)
+
+// report tells a source of ours what is durable here, whenever that has changed,
+// and the sidecar when the source was last heard.
+func (c *session) report(ctx context.Context) {
+	if c.s.Writer == nil {
+		return
+	}
+	tick, keep := time.NewTicker(reportEvery), time.NewTicker(keepEvery)
+	defer tick.Stop()
+	defer keep.Stop()
+	if c.welcome == nil {
+		tick.Stop()
+	}
+	told := wire.Report{Durable: c.last}
+	for {
+		select {
+		case <-tick.C:
+		case <-keep.C:
+			c.s.keepContact()
+			continue
+		case <-ctx.Done():
+			return
+		}
+		now := wire.Report{Durable: c.s.Log.Tip().TID, BlobsMissing: c.s.Stats.BlobsMissing.Load()}
+		if now == told {
+			continue
+		}
+		if c.write((&wire.Note{Report: &now}).AppendFrame(nil)) != nil {
+			return // the reader notices too
+		}
+		told = now
+	}
+}
+
+// keepContact writes down when the source was last heard, if there is a sidecar.
+// That it can't be written will be seen when it matters.
+func (s *Secondary) keepContact() {
+	if known := s.Identity.Sidecar(); known.Role != epoch.Secondary || s.Writer == nil {
+		return
+	}
+	contact, last := s.contact(), s.Log.Tip().TID
+	err := s.Identity.Update(func(k *epoch.Sidecar) { k.Source, k.At = &contact, last })
+	if err != nil {
+		s.Logger.Warn("the sidecar can't be written", "path", epoch.SidecarPath(s.Log.Path()), "err", err)
+	}
+}

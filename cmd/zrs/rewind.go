@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"zrs/internal/dump"
+	"zrs/internal/epoch"
 	"zrs/internal/fs"
 	"zrs/internal/repl"
 	"zrs/internal/rewind"
@@ -219,6 +220,9 @@ func (c *rewindCmd) cut(ctx context.Context, e *env, r *rewind.File, last fs.TID
 		defer p.follow(func() (bytes, txns int64) { return opts.Done.Load(), 0 })()
 		salvage, err := r.Rewind(ctx, plan, opts)
 		sum.Salvage, sum.Changed = salvage, salvage != ""
+		if sameFile(salvage, c.Salvage) {
+			sum.Salvage = c.Salvage
+		}
 		return err
 	})
 }
@@ -250,6 +254,8 @@ func (c *rewindCmd) blobsMissing(p *rewind.Plan) error {
 func (c *rewindCmd) advise(err error, sum *rewindSummary) error {
 	switch {
 	case err == nil:
+	case errors.Is(err, epoch.ErrSidecar):
+		return adviseSidecar(err, c.FS)
 	case errors.Is(err, rewind.ErrPacked), errors.Is(err, errUnrelated):
 		return advise(err, "nothing was changed; keep a copy of "+c.FS+", then seed anew from the right one")
 	case errors.Is(err, repl.ErrPackedPast):

@@ -269,6 +269,9 @@ func TestRewind_killed(t *testing.T) {
 		db := copied(t, was)
 		for limit := 20 * time.Millisecond; ; limit += 2 * time.Millisecond {
 			args := append([]string{"rewind", "--yes"}, db.args()...)
+			if round%3 == 0 {
+				args = append(args, "--salvage", db.data+".salvage-here")
+			}
 			if _, err := os.Stat(db.data + ".rewind"); err != nil || round%2 == 0 {
 				args = append(args, "--against", fresh.data) // else what was begun is ended
 			}

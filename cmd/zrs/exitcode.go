@@ -77,6 +77,7 @@ var exitCauses = []struct {
 	{fs.ErrReplaced, exitDiverged},
 	{rewind.ErrPacked, exitDiverged},
 	{errUnrelated, exitDiverged},
+	{errForkPacked, exitPackedPast},
 	{repl.ErrPackedPast, exitPackedPast},
 	{fs.ErrWouldCreate, exitGuard},
 	{fs.ErrLocked, exitLocked},

@@ -13,7 +13,6 @@ import (
 	"zrs/internal/dump"
 	"zrs/internal/epoch"
 	"zrs/internal/fs"
-	"zrs/internal/repl"
 	"zrs/internal/rewind"
 )
 
@@ -107,7 +106,7 @@ func (c *rewindCmd) Validate() error {
 
 // Run is what the command does.
 func (c *rewindCmd) Run(ctx context.Context, e *env) error {
-	sum := rewindSummary{Path: c.FS, Against: c.Against, DryRun: c.DryRun || !c.Yes, BlobDir: c.BlobDir, Only: []onlyAnswer{}}
+	sum := rewindSummary{Path: c.FS, Against: c.Against, DryRun: c.DryRun || !c.Yes, BlobDir: c.BlobDir, Cut: []onlyAnswer{}}
 	start := time.Now()
 	err := c.rewind(ctx, e, &sum)
 	if err == nil && sum.Changed && sum.BlobsMissing > 0 {
@@ -146,10 +145,11 @@ func (c *rewindCmd) rewind(ctx context.Context, e *env, sum *rewindSummary) (err
 	case rewind.Cut:
 		sum.Begun, sum.Salvage, sum.KeptTID = "cut", salvage, kept
 		if !sum.DryRun {
-			sum.Changed = true
+			sum.Changed, sum.halfway = true, true
 			if err := r.Finish(ctx); err != nil {
 				return err
 			}
+			sum.halfway = false
 		}
 	}
 	if stage != rewind.Saved {
@@ -208,7 +208,7 @@ func (c *rewindCmd) cut(ctx context.Context, e *env, r *rewind.File, last fs.TID
 	case plan.BlobsMissing > 0 && !c.AllowMissingBlobs && !c.DryRun:
 		return c.blobsMissing(plan)
 	}
-	if err := c.checkSalvage(); err != nil {
+	if err := c.checkSalvage(r); err != nil {
 		return err
 	}
 	if sum.DryRun {
@@ -218,18 +218,33 @@ func (c *rewindCmd) cut(ctx context.Context, e *env, r *rewind.File, last fs.TID
 	return e.withProgress("rewinding", func(p *progress) error {
 		p.setTotal(max(1, plan.Work()))
 		defer p.follow(func() (bytes, txns int64) { return opts.Done.Load(), 0 })()
+		role := c.role()
 		salvage, err := r.Rewind(ctx, plan, opts)
-		sum.Salvage, sum.Changed = salvage, salvage != ""
+		sum.Salvage, sum.Changed, sum.halfway = salvage, salvage != "", salvage != "" && err != nil
 		if sameFile(salvage, c.Salvage) {
 			sum.Salvage = c.Salvage
 		}
+		sum.demoted = role != epoch.Secondary && c.role() == epoch.Secondary
 		return err
 	})
 }
 
-// checkSalvage refuses a directory that can't be made.
-func (c *rewindCmd) checkSalvage() error {
+// role returns the role of FS, as far as it is known.
+func (c *rewindCmd) role() epoch.Role {
+	s, err := epoch.Load(c.FS)
+	if err != nil {
+		return ""
+	}
+	return s.Role
+}
+
+// checkSalvage refuses a directory that can't be made. What an earlier run has made
+// is another matter.
+func (c *rewindCmd) checkSalvage(r *rewind.File) error {
 	if c.Salvage == "" {
+		return nil
+	}
+	if stage, _, made := r.Begun(); stage == rewind.Saved && sameFile(made, c.Salvage) {
 		return nil
 	}
 	if _, err := os.Lstat(c.Salvage); err == nil {
@@ -258,12 +273,12 @@ func (c *rewindCmd) advise(err error, sum *rewindSummary) error {
 		return adviseSidecar(err, c.FS)
 	case errors.Is(err, rewind.ErrPacked), errors.Is(err, errUnrelated):
 		return advise(err, "nothing was changed; keep a copy of "+c.FS+", then seed anew from the right one")
-	case errors.Is(err, repl.ErrPackedPast):
+	case errors.Is(err, errForkPacked):
 		return advise(err, "nothing was changed; zrs log "+c.FS+" shows what is here: if you know the place, give it with --to;",
 			"else keep a copy of "+c.FS+", then seed anew from "+c.Against)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return advise(err, sum.state()+"; make room, or save elsewhere with --salvage, then run the same again")
-	case sum.Changed && !errors.Is(err, dump.ErrBlobsMissing):
+	case sum.halfway:
 		return advise(err, sum.state()+"; run the same again, and it is ended")
 	}
 	return err

@@ -39,13 +39,15 @@ type rewindSummary struct {
 	BlobBytes    int64        `json:"blob_bytes"`
 	BlobsMissing int64        `json:"blobs_missing"`
 	SourceOnly   int64        `json:"source_only"`
-	Only         []onlyAnswer `json:"cut"` // the first ones
+	Cut          []onlyAnswer `json:"cut"` // the first ones
 	Salvage      string       `json:"salvage,omitempty"`
 	Seconds      float64      `json:"seconds"`
 
 	BlobDir string `json:"-"`
 	hint    bool   // tell about --yes
 	locked  bool   // a writer has the file open
+	halfway bool   // it failed behind the salvage, and is to be ended
+	demoted bool   // the sidecar is that of a secondary
 }
 
 // fill takes over what is, or would be, cut.
@@ -61,7 +63,7 @@ func (s *rewindSummary) fill(p *rewind.Plan) {
 		for _, o := range txn.Objects {
 			only.Objects = append(only.Objects, objectAnswer(o))
 		}
-		s.Only = append(s.Only, only)
+		s.Cut = append(s.Cut, only)
 	}
 }
 
@@ -121,6 +123,8 @@ func (s *rewindSummary) writeText(w io.Writer) error {
 		b.WriteString("nothing was changed: add --yes to save these transactions beside the file, and to cut them off\n")
 	case s.Changed && s.Against != "":
 		fmt.Fprintf(&b, "next: zrs catchup %s %s%s\n", s.Against, s.Path, s.blobFlag())
+	case s.demoted:
+		fmt.Fprintf(&b, "next: it is a secondary now; zrs promote %s, if it is to be the primary\n", s.Path)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -136,7 +140,7 @@ func (s *rewindSummary) writeCut(b *strings.Builder, line func(name, format stri
 		what += fmt.Sprintf(" (%s)", formatBytes(s.BlobBytes))
 	}
 	line("cut", "%s", what)
-	side := sideAnswer{Only: s.Only, OnlyCount: s.Transactions}
+	side := sideAnswer{Only: s.Cut, OnlyCount: s.Transactions}
 	side.writeTxns(b)
 	switch {
 	case s.BlobsMissing > 0 && s.BlobDir == "":

@@ -7,13 +7,18 @@ import (
 	"slices"
 
 	"zrs/internal/fs"
-	"zrs/internal/repl"
 	"zrs/internal/rewind"
 	"zrs/internal/verify"
 )
 
-// errUnrelated is returned for two storages that have nothing in common.
-var errUnrelated = errors.New("no transaction in common")
+var (
+	// errUnrelated is returned for two storages that have nothing in common.
+	errUnrelated = errors.New("no transaction in common")
+
+	// errForkPacked is returned where a pack of the source has taken away what
+	// would tell where the histories part.
+	errForkPacked = errors.New("packed past where the histories part")
+)
 
 const (
 	// firstLook is how many of the last transactions are compared at first, and
@@ -48,7 +53,11 @@ func (c *rewindCmd) lastCommon(ctx context.Context, f *fs.File, end fs.Place, su
 		case err != nil:
 			return 0, err
 		case result.Relation == verify.Damaged:
-			return 0, adviseDamage(damagedError(result), c.FS)
+			damaged := c.FS
+			if result.Sides[0].Damage == nil {
+				damaged = c.Against
+			}
+			return 0, adviseDamage(damagedError(result), damaged)
 		case result.LastCommon == 0 && opts.From > 0:
 			continue
 		}
@@ -91,8 +100,8 @@ func (c *rewindCmd) fork(ctx context.Context, f *fs.File, end fs.Place, r *verif
 	}
 	switch {
 	case there.PackedTo != 0:
-		return 0, fmt.Errorf("%s: %w: up to %s; which of the transactions here it once had can't be told",
-			c.Against, repl.ErrPackedPast, describeTID(there.PackedTo))
+		return 0, fmt.Errorf("%s: %w, up to %s: which of the transactions here it once had can't be told",
+			c.Against, errForkPacked, describeTID(there.PackedTo))
 	case here.PackedTo != 0:
 		return 0, fmt.Errorf("%s: %w: up to %s", c.FS, rewind.ErrPacked, describeTID(here.PackedTo))
 	}

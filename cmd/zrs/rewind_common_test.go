@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"zrs/internal/fs"
-	"zrs/internal/repl"
 	"zrs/internal/rewind"
 	"zrs/internal/verify"
 )
@@ -160,7 +159,7 @@ func TestRewind_lastCommon(t *testing.T) {
 			if r := relationOf(t, dir, kept, there); !r.Same() && !r.IsBehind() {
 				t.Errorf("seed %d, packs %d: cut after %s the file is %s", seed, packs, want, r)
 			}
-		case packs > 0 && (errors.Is(err, repl.ErrPackedPast) || errors.Is(err, rewind.ErrPacked)):
+		case packs > 0 && (errors.Is(err, errForkPacked) || errors.Is(err, rewind.ErrPacked)):
 			refused++
 		case packs&2 != 0 && err == nil && sum.Relation == verify.BehindAfterPack:
 			covered++ // nothing is cut; docs/format.md has this limit

@@ -260,6 +260,30 @@ func TestJournal_copied(t *testing.T) {
 	check(t, r.Close())
 }
 
+// TestJournal_anywhere has journals lead to any place of the file: only where a
+// transaction ends are they believed.
+func TestJournal_anywhere(t *testing.T) {
+	dir := memoryDir(t)
+	txns := history(rand.New(rand.NewPCG(6, 6)), 1, 6)
+	write(t, dir, txns)
+	r := open(t, dir, true)
+	f, end := r.Data()
+	places := map[int64]fs.TID{}
+	for txn, err := range f.Backward(end.Offset) {
+		check(t, err)
+		places[txn.End()] = txn.TID
+	}
+	for off := fs.FirstOffset; off < f.Size(); off++ {
+		j := &journal{Inode: inode(f.Info()), Size: f.Size(), Kept: place{off, places[off]}, End: place(end), First: tidOf(99)}
+		stage, err := j.stage(r)
+		check(t, err)
+		if want := map[bool]Stage{true: Cut, false: Void}[places[off] != 0]; stage != want && off > fs.FirstOffset {
+			t.Errorf("offset %d: stage %d, want %d", off, stage, want)
+		}
+	}
+	check(t, r.Close())
+}
+
 // TestJournal_hostile: a journal that can't be read is told, and stops everything.
 func TestJournal_hostile(t *testing.T) {
 	dir := memoryDir(t)

@@ -236,6 +236,57 @@ func blobsOf(txns []txn) map[string]bool {
 	return paths
 }
 
+// TestKill_spoiled has the salvage of a run that was killed change, in each of its
+// files: another one is made, and that one stays.
+func TestKill_spoiled(t *testing.T) {
+	dir := memoryDir(t)
+	db := dir + "/db"
+	check(t, os.Mkdir(db, 0o777))
+	txns := history(rand.New(rand.NewPCG(3, 3)), 1, 40)
+	write(t, db, txns)
+	last, named := txns[11].tid, 0
+	for step := 0; ; step++ { // until the salvage has its name
+		at := fmt.Sprintf("%s/look-%d", dir, step)
+		copyDir(t, db, at)
+		if !killed(t, at, last, step) {
+			t.Fatal("there was never a salvage")
+		}
+		if saved := salvages(t, at); len(saved) == 1 && !strings.HasSuffix(saved[0], ".unfinished") {
+			named = step
+			break
+		}
+	}
+	at := dir + "/look-" + strconv.Itoa(named)
+	for name := range files(t, salvages(t, at)[0]) {
+		if name == factsName || name == readName || strings.HasSuffix(name, ".index") || strings.HasPrefix(filepath.Base(name), ".") {
+			continue
+		}
+		for _, how := range []string{"flipped", "removed"} {
+			at := dir + "/spoiled"
+			copyDir(t, db, at)
+			killed(t, at, last, named)
+			path := filepath.Join(salvages(t, at)[0], name)
+			spoilt := []byte(readFile(t, path))
+			check(t, os.Remove(path))
+			if how == "flipped" {
+				spoilt = append(spoilt, 1)
+				spoilt[len(spoilt)/2] ^= 1
+				check(t, os.WriteFile(path, spoilt, 0o666))
+			}
+			salvage, err := run(t.Context(), at, last, nil)
+			check(t, err)
+			if all := salvages(t, at); len(all) != 2 {
+				t.Errorf("%s %s: salvages %q", name, how, all)
+			}
+			restore(t, salvage, at)
+			if d := differences(without(files(t, at), "Data.fs.salvage", ".lock"), without(files(t, db), ".lock")); len(d) > 0 {
+				t.Errorf("%s %s: %q were lost", name, how, d)
+			}
+			check(t, os.RemoveAll(at))
+		}
+	}
+}
+
 // TestJournal_copied: the journal of another file, which came with a copy, is
 // nothing to go by.
 func TestJournal_copied(t *testing.T) {

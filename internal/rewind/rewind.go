@@ -128,10 +128,13 @@ func (r *File) ready(ctx context.Context, s *saver, blobDir string) (bool, error
 	if there && r.stage == Saved && r.journal.is(s.plan, blobDir) {
 		s.dir = dir
 		err := s.check(ctx)
-		if err == nil || !errors.Is(err, errSalvage) {
-			return true, err
+		switch {
+		case err == nil: // it may have been named by a process that was killed then
+			return true, errors.Join(fs.SyncDir(dir), fs.SyncDir(filepath.Dir(dir)))
+		case ctx.Err() != nil:
+			return false, context.Cause(ctx)
 		}
-		r.log.Warn("an earlier salvage is not what the data file has; another one is made", "path", dir, "err", err)
+		r.log.Warn("the salvage of an earlier run can't be used; another one is made", "path", dir, "err", err)
 	}
 	return false, r.giveUp()
 }

@@ -76,6 +76,7 @@ var completionKinds = map[string]completionKind{
 	"FILE":   completeFiles,
 	"FS":     completeFiles,
 	"IN":     completeFiles,
+	"SOCKET": completeFiles,
 	"SOURCE": completeFiles,
 	"TARGET": completeFiles,
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"zrs/internal/control"
 	"zrs/internal/dump"
 	"zrs/internal/epoch"
 	"zrs/internal/fs"
@@ -83,6 +84,8 @@ var exitCauses = []struct {
 	{fs.ErrLocked, exitLocked},
 	{repl.ErrAhead, exitNegative},
 	{errNoTxn, exitNegative},
+	{errNotHealthy, exitNegative},
+	{control.ErrNoServer, exitTemporary},
 	{repl.ErrIncomplete, exitIncomplete},
 	{verify.ErrIncomplete, exitIncomplete},
 	{verify.ErrDiffer, exitNegative},

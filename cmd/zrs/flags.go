@@ -19,13 +19,13 @@ type serveFlags struct {
 	MissingBlob    string    `enum:"warn,fail" default:"warn" placeholder:"WHAT" help:"When a blob is missing on disk: warn (send its record alone, as zc.zrs does) or fail (close the connection before it)."`
 	UnknownStart   string    `enum:"refuse,serve" default:"refuse" placeholder:"WHAT" help:"When a secondary's last transaction never was in FS: refuse it, since its history has diverged, or serve it what is later, as zc.zrs does."`
 	WriteTimeout   duration  `default:"60s" placeholder:"TIME" help:"Close a connection whose secondary has read nothing for this long."`
-	Control        string    `placeholder:"PATH" help:"Make the control socket here; default is FS.control. With none there is no control socket."`
+	Control        string    `placeholder:"SOCKET" help:"Make the control socket here, not at FS.control, or make none (none)."`
 	StopTimeout    duration  `default:"60s" placeholder:"TIME" help:"When told to stop, give secondaries at most this long to receive what there is."`
 }
 
 // connectFlags say how a source is judged.
 type connectFlags struct {
-	Protocol     string `enum:"auto,zrs+1,zrs2" default:"auto" placeholder:"WHICH" help:"Speak zrs+1, which only zrs knows, zrs2 (zrs2.0 or zrs2.1, as zc.zrs does), or auto: zrs+1 where the source knows it."`
+	Protocol     string `enum:"auto,zrs,zc.zrs" default:"auto" placeholder:"WHOSE" help:"Speak the protocol of zrs (zrs+1), that of zc.zrs (zrs2.0 or zrs2.1), or auto: that of zrs where the source knows it."`
 	CheckHistory string `enum:"tail,full,none" default:"tail" placeholder:"HOW" help:"Before appending, compare with the source's history: tail (the last transactions), full (all of them) or none (believe it, as zc.zrs does)."`
 }
 

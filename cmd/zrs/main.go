@@ -32,10 +32,13 @@ type cli struct {
 	Verify         verifyCmd         `cmd:"" help:"Say whether a storage is sound, or how two of them relate."`
 	Dump           dumpCmd           `cmd:"" help:"Write transactions as text."`
 	Restore        restoreCmd        `cmd:"" help:"Write the transactions of a dump into a data file."`
+	Promote        promoteCmd        `cmd:"" help:"Make a secondary the primary, and say what that loses."`
 	Rewind         rewindCmd         `cmd:"" help:"Take a diverged data file back to the common history, after saving what only it has."`
 	Info           infoCmd           `cmd:"" help:"Tell the facts of a data file."`
 	Log            logCmd            `cmd:"" help:"Show the history of a data file, newest last."`
 	Check          checkCmd          `cmd:"" help:"Tell whether servers and data files are well, as a monitoring plug-in."`
+	Status         statusCmd         `cmd:"" help:"Show the state of a server."`
+	Control        controlCmd        `cmd:"" help:"Tell a running server to pause, resume, reload or shut down."`
 	HelpCmd        helpCmd           `cmd:"" name:"help" help:"Explain a command or a topic."`
 	Completion     completionCmd     `cmd:"" help:"Write the script that lets a shell complete commands of zrs."`
 	GenMan         genManCmd         `cmd:"" hidden:"" help:"Write the manual pages."`

@@ -47,9 +47,9 @@ func listen(ctx context.Context, a address, e *env) (net.Listener, error) {
 // protocol returns what the flag says.
 func (f *connectFlags) protocol() repl.Protocol {
 	switch f.Protocol {
-	case "zrs+1":
+	case "zrs":
 		return repl.ProtocolZRS1
-	case "zrs2":
+	case "zc.zrs":
 		return repl.ProtocolPlain
 	}
 	return repl.ProtocolAuto

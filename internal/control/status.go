@@ -132,10 +132,14 @@ type Limits struct {
 
 // A Promotion is what became of a promotion, or would.
 type Promotion struct {
-	Schema   int              `json:"schema"`
-	Path     string           `json:"path"`
-	DryRun   bool             `json:"dry_run"`
-	Promoted bool             `json:"promoted"`
+	Schema   int    `json:"schema"`
+	Path     string `json:"path"`
+	DryRun   bool   `json:"dry_run"`
+	Promoted bool   `json:"promoted"`
+
+	// AlreadyPrimary says that there was nothing to do.
+	AlreadyPrimary bool `json:"already_primary"`
+
 	Database epoch.ID         `json:"database"`
 	Epoch    epoch.ID         `json:"epoch"` // that it has now
 	Forks    []epoch.Ancestor `json:"ancestors,omitempty"`

@@ -31,7 +31,7 @@ func (t *Target) Probe(ctx context.Context) (*Report, error) {
 		return t.probeServer(ctx, t.Network, t.Address)
 	}
 	if socket := controlSocket(t.Path); socket != "" {
-		return t.probeServer(ctx, "unix", socket)
+		return probeControl(ctx, socket)
 	}
 	return probeFile(ctx, t.Path)
 }
@@ -48,7 +48,7 @@ func (t *Target) probeServer(ctx context.Context, network, address string) (repo
 			storages, askErr := askZEO(conn)
 			report, err = &Report{Kind: kind, Storages: storages}, askErr
 		} else {
-			report, err = askZRS(ctx, conn)
+			report, err = askZRS(conn)
 		}
 		if err == nil && t.Kind == "" {
 			t.Kind = kind

@@ -84,6 +84,7 @@ func (n *Node) Run(ctx context.Context) error {
 	serve, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	if n.Listener != nil {
+		n.Primary.Status = n.statusJSON
 		serving.Go(func() error {
 			defer stop() // without it there is nothing to do
 			return n.Primary.Serve(serve, n.Listener)

@@ -41,7 +41,8 @@ func (n *Node) Promote(ctx context.Context, r control.PromoteRequest) (control.P
 		if by := identity.Superseded; by != nil {
 			return p.result, &control.Refusal{Reason: "superseded", Text: fmt.Sprintf("%s: %v, epoch %s", n.Path, epoch.ErrSuperseded, by.Epoch)}
 		}
-		return p.result, nil // it is done
+		p.result.AlreadyPrimary = true
+		return p.result, nil
 	}
 	link := n.Secondary.Link()
 	p.result.Loss = lossOf(link, n.log().Tip().TID)

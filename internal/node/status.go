@@ -1,6 +1,7 @@
 package node
 
 import (
+	"encoding/json"
 	"os"
 	"time"
 
@@ -50,6 +51,15 @@ func (n *Node) Status() control.Status {
 	}
 	facts.judge(&s)
 	return s
+}
+
+// statusJSON is the answer to whoever asks at the replication port.
+func (n *Node) statusJSON() []byte {
+	b, err := json.Marshal(n.Status())
+	if err != nil {
+		panic("node: " + err.Error()) // a Status has nothing that has no JSON
+	}
+	return b
 }
 
 // timeOf returns the time of a transaction, nil of none.

@@ -313,3 +313,50 @@ func TestPrimary_Peers(t *testing.T) {
 		}
 	})
 }
+
+// A pause keeps what has arrived and holds until it is resumed; draining ends Run
+// with what has arrived.
+func TestSecondary_steer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, src := newSource(t, "1 a=1")
+		s := newSecondary(t, filepath.Join(memoryDir(t), "Data.fs"), "", src)
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(t.Context()) }()
+		waitForTip(t, s.Log, w.End())
+
+		s.Pause()
+		synctest.Wait()
+		if got := s.Link().State; got != LinkPaused {
+			t.Errorf("paused, it is %s", got)
+		}
+		commit(t, w, 2)
+		time.Sleep(time.Hour)
+		if got := s.Log.Tip().TID; got != tidOf(1) {
+			t.Errorf("paused, it has come to %s", got)
+		}
+		s.Resume()
+		waitForTip(t, s.Log, w.End())
+
+		commit(t, w, 3)
+		begin := time.Now()
+		s.Drain()
+		if err := <-ended; err != nil {
+			t.Errorf("Run() = %v", err)
+		}
+		if took := time.Since(begin); took > 2*drainTime {
+			t.Errorf("draining took %s", took)
+		}
+		if got := s.Log.Tip().TID; got != tidOf(3) {
+			t.Errorf("drained, it has come to %s", got)
+		}
+
+		go func() { ended <- s.Run(t.Context()) }() // it can be run again
+		commit(t, w, 4)
+		waitForTip(t, s.Log, w.End())
+		s.Pause()
+		s.Drain()
+		if err := <-ended; err != nil {
+			t.Errorf("Run() = %v", err)
+		}
+	})
+}

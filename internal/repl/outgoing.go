@@ -57,6 +57,9 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 	case errors.Is(err, io.EOF): // a monitor, perhaps
 		s.logger.Debug("connection was closed before a word")
 		return
+	case errors.Is(err, errStatus):
+		_, _ = io.Copy(io.Discard, s.conn) // until it hangs up
+		return
 	case isRefused(err):
 		s.logger.Error("refused a secondary", "node", s.hello.Node, "err", err)
 		_, _ = io.Copy(io.Discard, s.conn) // until it hangs up, so that it gets the answer
@@ -103,6 +106,9 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 	listening.Wait()
 }
 
+// errStatus says that a connection was about the state of the server.
+var errStatus = errors.New("asked for the state")
+
 // breakOff ends the stream so that a secondary can't take it for the end that it
 // may have asked for: inside of a frame.
 func (s *outgoing) breakOff() {
@@ -139,6 +145,12 @@ func (s *outgoing) handshake() error {
 	switch s.protocol = string(protocol); {
 	case s.protocol == wire.ProtocolZRS1:
 		return s.greeted()
+	case s.protocol == wire.ProtocolStatus && s.p.Status != nil:
+		if err := s.write(net.Buffers{wire.AppendFrame(nil, s.p.Status())}); err != nil {
+			return err
+		}
+		s.closeGently()
+		return errStatus
 	case s.protocol != wire.Protocol20 && s.protocol != wire.Protocol21:
 		return fmt.Errorf("protocol %q is not supported", protocol)
 	case s.protocol == wire.Protocol20 && s.p.Blobs != nil:

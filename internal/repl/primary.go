@@ -49,6 +49,10 @@ type Primary struct {
 	HandshakeTimeout time.Duration // for the two messages that a secondary starts with
 	StopTimeout      time.Duration // how long secondaries may take to get the rest when the primary stops
 
+	// Status returns the answer for those who ask for the state of the server
+	// in place of transactions. Without it they are refused.
+	Status func() []byte
+
 	Logger *slog.Logger // never nil
 
 	failed       func(error) // told why a connection could not go on; may be nil

@@ -190,7 +190,8 @@ func (s *Secondary) round(ctx context.Context, unfit []error) (good bool, left i
 		case ctx.Err() != nil, s.steer.drained() && !fatal(err):
 			return false, left, s.interrupted(ctx, err)
 		case interrupted:
-			return true, left + 1, nil // there is nothing to tell
+			s.link.update(func(l *Link) { l.State, l.Err = LinkPaused, nil })
+			return true, left + 1, nil
 		case misfit(err):
 			unfit[i] = err
 		case fatal(err):
@@ -233,7 +234,7 @@ func fatal(err error) bool {
 	case errors.Is(err, io.EOF), errors.Is(err, errDone):
 		return false
 	}
-	for _, passing := range []error{ErrUnreachable, ErrRefused, ErrRejected, ErrHungUp, ErrProtocol, ErrChecksum, ErrAhead, context.Canceled} {
+	for _, passing := range []error{ErrUnreachable, ErrRefused, ErrRejected, ErrHungUp, ErrProtocol, ErrChecksum, ErrAhead, errInterrupted, context.Canceled} {
 		if errors.Is(err, passing) {
 			return false
 		}

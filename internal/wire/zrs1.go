@@ -20,6 +20,11 @@ import (
 // send notes at any time. Notes are not part of the running checksum.
 const ProtocolZRS1 = "zrs+1"
 
+// ProtocolStatus asks a primary of ours for its state in place of transactions. It
+// answers a frame with a JSON document, the one of its control socket, and hangs
+// up.
+const ProtocolStatus = "status"
+
 const (
 	// MaxGreeting is for a Hello and a Welcome: a lineage of a thousand
 	// ancestors takes 90 kB.

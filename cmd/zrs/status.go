@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	iofs "io/fs"
+	"net"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"zrs/internal/control"
+	"zrs/internal/epoch"
+	"zrs/internal/fs"
+	"zrs/internal/repl"
+)
+
+// A statusCmd is zrs status.
+type statusCmd struct {
+	Watch    bool     `short:"w" help:"Show it again and again, until interrupted."`
+	Interval duration `default:"1s" placeholder:"TIME" help:"With --watch, look this often."`
+	Timeout  duration `default:"10s" placeholder:"TIME" help:"Give up when the server does not answer for this long."`
+	Target   string   `arg:"" name:"TARGET" help:"Control socket or replication address of a server, or the data file that it serves."`
+}
+
+// Help is the DESCRIPTION of zrs-status(1).
+func (*statusCmd) Help() string {
+	return `Shows the state of a server: its role and epoch, its health and why, its last
+transaction, the source of a secondary, and the secondaries that are connected, with how
+far behind each is. TARGET is its control socket, its replication address, or the data
+file; of a data file without a server it shows what its sidecar says.
+
+Health is one of
+
+	optimal      all is as it should be
+	recovering   it is not, and mends itself: reading, connecting, comparing, catching-up
+	degraded     it works, but look after it: disconnected, refused, stuck, paused,
+	             blobs-missing, not-running
+	failed       it does not work until a person acts: diverged, superseded, data-file
+
+with the word after the colon as the reason. What is disconnected, refused, stuck or
+unknown is never optimal. The exit code is 0 for optimal and 1 for the rest.
+
+How far behind is told as the age of the oldest transaction that is missing, and as
+transactions and bytes where that is known. A primary knows it of secondaries of zrs by
+what they report as safely on disk, of those of zc.zrs by what it has sent. A zrs primary
+tells its secondaries; one of zc.zrs tells nothing, and there it is unknown.
+
+With --json it is one document, one a line with --watch, described in docs/json.md.`
+}
+
+// Examples are the EXAMPLES of the manual page.
+func (*statusCmd) Examples() string {
+	return `The state of the server of a data file on this host:
+
+	zrs status /srv/zodb/Data.fs
+
+Of another host, again and again:
+
+	zrs status --watch db2:5000`
+}
+
+// Validate is kong's hook after parsing.
+func (c *statusCmd) Validate() error {
+	return errors.Join(positive("interval", c.Interval), positive("timeout", c.Timeout))
+}
+
+// errNotHealthy is returned for a server whose health is not optimal.
+var errNotHealthy = errors.New("it is not healthy")
+
+// Run is what the command does.
+func (c *statusCmd) Run(ctx context.Context, e *env) error {
+	src, err := findSource(c.Target)
+	if err != nil {
+		return err
+	}
+	for {
+		s, err := c.ask(ctx, src)
+		if err != nil && (!c.Watch || ctx.Err() != nil) {
+			return err
+		}
+		if err != nil {
+			e.fail(err)
+		} else if err := e.answer(s, func(w io.Writer) error { return writeStatus(w, s, e) }); err != nil {
+			return err
+		}
+		if !c.Watch {
+			if s.Health != control.Optimal {
+				return &shownError{fmt.Errorf("%s: %w: %s", c.Target, errNotHealthy, s.Reason)}
+			}
+			return nil
+		}
+		select {
+		case <-time.After(time.Duration(c.Interval)):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// ask asks whoever can tell.
+func (c *statusCmd) ask(ctx context.Context, src source) (*control.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.Timeout))
+	defer cancel()
+	if src.path == "" {
+		return askAddress(ctx, src.addr)
+	}
+	s, err := (&control.Client{Socket: control.SocketPath(src.path)}).Status(ctx)
+	if errors.Is(err, control.ErrNoServer) {
+		return storedStatus(ctx, src.path)
+	}
+	return s, err
+}
+
+// askAddress asks at an address: a control socket, or a replication port.
+func askAddress(ctx context.Context, a peerAddress) (*control.Status, error) {
+	if a.Network() == "unix" {
+		if s, err := (&control.Client{Socket: a.DialAddress()}).Status(ctx); err == nil || ctx.Err() != nil {
+			return s, err
+		}
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, a.Network(), a.DialAddress())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", repl.ErrUnreachable, err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	s, err := control.Ask(conn)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, advise(fmt.Errorf("%w: %w", repl.ErrHungUp, err), "is it a server of zrs? One of zc.zrs does not tell its state; of a ZEO server, zrs check tells")
+	}
+	return s, nil
+}
+
+// storedStatus is the state of a data file that has no server.
+func storedStatus(ctx context.Context, path string) (*control.Status, error) {
+	k, err := epoch.Load(path)
+	if err != nil {
+		return nil, adviseSidecar(err, path)
+	}
+	f, err := fs.OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	s := &control.Status{
+		Schema: control.Schema, Path: path, Now: time.Now().UTC(), Peers: []control.Peer{},
+		Role: k.Role, Database: k.Database, Epoch: k.Epoch, Ancestors: k.Ancestors,
+		Health: control.Degraded, Reason: control.ReasonNotRunning, Message: "no zrs server has it in its care, or none with a control socket",
+	}
+	end, _, err := f.End(ctx)
+	if err != nil {
+		return nil, adviseDamage(err, path)
+	}
+	if s.LastTID = end.TID; end.TID != 0 {
+		at := end.TID.Time()
+		s.LastTime = &at
+	}
+	if k.Source != nil {
+		heard := k.Source.Heard
+		s.Source = &control.Source{Address: k.Source.Address, State: "disconnected", Protocol: k.Source.Protocol, LastTID: k.Source.Last}
+		if !heard.IsZero() {
+			s.Source.Heard = &heard
+		}
+	}
+	if k.Superseded != nil {
+		s.Health, s.Reason = control.Failed, control.ReasonSuperseded
+		s.Message = "another primary was promoted since, epoch " + k.Superseded.Epoch.Short()
+	}
+	return s, nil
+}
+
+// writeStatus writes a state for a person.
+func writeStatus(w io.Writer, s *control.Status, e *env) error {
+	var b strings.Builder
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(&b, "%-10s %s\n", what, fmt.Sprintf(format, args...))
+	}
+	health := string(s.Health)
+	if s.Health != control.Optimal {
+		health = e.red.Sprint(health)
+	}
+	line("health", "%s: %s: %s", health, s.Reason, s.Message)
+	for i, next := range s.Next {
+		line([]string{"next:", ""}[min(i, 1)], "%s", next)
+	}
+	line("role", "%s of %s", s.Role, s.Path)
+	if !s.Epoch.IsZero() {
+		line("epoch", "%s of database %s, %d before it", s.Epoch.Short(), s.Database.Short(), len(s.Ancestors))
+	}
+	if s.LastTID != 0 {
+		line("last", "%s", describeTID(s.LastTID))
+	}
+	if s.Address != "" {
+		line("serves at", "%s", s.Address)
+	}
+	if s.BlobsMissing > 0 {
+		line("blobs", "%d missing", s.BlobsMissing)
+	}
+	if src := s.Source; src != nil {
+		line("source", "%s: %s, %s", src.Address, src.State, behind(src.Lag, src.ETA, src.Trend))
+		if src.Heard != nil {
+			line("", "last heard %s ago, it speaks %s", s.Now.Sub(*src.Heard).Round(time.Second), src.Protocol)
+		}
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return err
+	}
+	if len(s.Peers) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\nSECONDARY\tSTATE\tSENT\tON DISK\tBEHIND\tRATE\tHEARD")
+	for _, p := range s.Peers {
+		durable, heard := "?", "never"
+		if p.DurableTID != nil {
+			durable = p.DurableTID.String()
+		}
+		if p.Heard != nil {
+			heard = s.Now.Sub(*p.Heard).Round(time.Second).String() + " ago"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s/s\t%s\n", p.Address, p.State, p.SentTID, durable, behind(p.Lag, p.ETA, p.Trend), byteSize(int64(p.Rate)), heard)
+	}
+	return t.Flush()
+}
+
+// behind tells how far behind somebody is.
+func behind(l control.Lag, eta *float64, trend string) string {
+	if l.Seconds == nil {
+		return "how far behind is unknown"
+	}
+	if *l.Seconds == 0 {
+		return "nothing behind"
+	}
+	parts := []string{seconds(*l.Seconds).String()}
+	if l.Transactions != nil {
+		parts = append(parts, fmt.Sprintf("%d transactions", *l.Transactions))
+	}
+	if l.Bytes != nil {
+		parts = append(parts, byteSize(*l.Bytes).String())
+	}
+	text := strings.Join(parts, ", ") + " behind"
+	if eta != nil {
+		text += ", " + seconds(*eta).String() + " to go"
+	}
+	if trend != "" {
+		text += ", " + trend
+	}
+	return text
+}
+
+// isSocket reports whether path is one.
+func isSocket(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.Mode().Type() == iofs.ModeSocket
+}

@@ -1,0 +1,174 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"zrs/internal/control"
+	"zrs/internal/epoch"
+	"zrs/internal/fs"
+	"zrs/internal/repl"
+)
+
+// A Stopped is a secondary without a server, to be promoted.
+type Stopped struct {
+	path     string
+	begun    time.Time
+	identity *epoch.Keeper
+	log      *fs.Log
+	writer   *fs.Writer // nil for a dry run
+	blobs    *fs.BlobDir
+	close    func() error
+}
+
+// StoppedOptions say how a storage is looked at.
+type StoppedOptions struct {
+	BlobDir string // "" without blobs
+	AnyRole bool   // it need not be known to be a secondary
+	DryRun  bool   // change nothing
+	Logger  *slog.Logger
+}
+
+// OpenStopped opens a storage for promotion. It is whole then: its tail is in
+// order, and so is its index. The error is a [*control.Refusal] if it is not
+// known to be a secondary, [fs.ErrLocked] if it has a server, [fs.ErrDamaged].
+func OpenStopped(ctx context.Context, path string, o StoppedOptions) (*Stopped, error) {
+	s := &Stopped{path: path, begun: time.Now()}
+	var err error
+	if s.identity, err = epoch.Open(path); err != nil {
+		return nil, err
+	}
+	if err := s.checkRole(o.AnyRole); err != nil {
+		return nil, err
+	}
+	if o.DryRun {
+		err = s.look(ctx, o)
+	} else {
+		s.writer, err = fs.OpenWriter(ctx, path, fs.WriterOptions{BlobDir: o.BlobDir, Logger: o.Logger})
+		if err == nil {
+			s.log, s.blobs, s.close = s.writer.Log(), s.writer.Blobs(), s.writer.Close
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkFile(o.AnyRole); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// look opens the storage without changing it.
+func (s *Stopped) look(ctx context.Context, o StoppedOptions) error {
+	if pid, held, err := fs.LockHolder(s.path + ".lock"); err == nil && held {
+		return fmt.Errorf("%s: %w, process %d", s.path, fs.ErrLocked, pid)
+	}
+	log, _, done, err := fs.OpenReadOnly(ctx, s.path)
+	if err != nil {
+		return err
+	}
+	s.log, s.close = log, func() error { done(); return nil }
+	if o.BlobDir == "" {
+		return nil
+	}
+	if s.blobs, err = fs.OpenBlobDir(o.BlobDir); err != nil {
+		done()
+	}
+	return err
+}
+
+// checkRole refuses what is not known to be a secondary.
+func (s *Stopped) checkRole(anyRole bool) error {
+	k := s.identity.Sidecar()
+	refuse := func(reason, format string, args ...any) error {
+		return &control.Refusal{Reason: reason, Text: fmt.Sprintf(format, args...),
+			Next: []string{"if it is to be the primary all the same: --any-role"}}
+	}
+	switch {
+	case anyRole, k.Role == epoch.Secondary:
+		return nil
+	case k.Superseded != nil:
+		return refuse("superseded", "%s: %v, epoch %s", s.path, epoch.ErrSuperseded, k.Superseded.Epoch)
+	case k.Role == epoch.Primary:
+		return nil // it is done
+	case k.Copied:
+		return refuse("copied", "%s was copied from another place, where its primary may still be", epoch.SidecarPath(s.path))
+	}
+	return refuse("unknown-role", "%s is not known to be a secondary: there is no %s", s.path, epoch.SidecarPath(s.path))
+}
+
+// checkFile refuses a data file that is not the one that the sidecar is about: it
+// has lost transactions that it had, or never had them.
+func (s *Stopped) checkFile(anyRole bool) error {
+	at := s.identity.Sidecar().At
+	if anyRole || at == 0 {
+		return nil
+	}
+	c, err := s.log.After(at)
+	if err == nil {
+		c.Close()
+		return nil
+	}
+	if errors.Is(err, fs.ErrTIDUnknown) {
+		c.Close()
+	} else if !errors.Is(err, fs.ErrTIDTooHigh) {
+		return err
+	}
+	return &control.Refusal{
+		Reason: "other-file",
+		Text:   fmt.Sprintf("%s is not the file that it was: transaction %s, which it had, is unknown to it", s.path, at),
+		Next:   []string{"was an older copy put in its place? If it is to be the primary all the same: --any-role"},
+	}
+}
+
+// IsPrimary reports whether there is nothing to do.
+func (s *Stopped) IsPrimary() bool {
+	k := s.identity.Sidecar()
+	return k.Role == epoch.Primary && k.Superseded == nil
+}
+
+// How much of the end is looked at for missing blobs.
+const (
+	blobTxns  = 1000
+	blobBytes = 64 << 20
+)
+
+// Report tells what a promotion is known to lose, and looks for the blobs of the
+// last transactions.
+func (s *Stopped) Report(ctx context.Context) (control.Promotion, error) {
+	k, last := s.identity.Sidecar(), s.log.Tip().TID
+	p := control.Promotion{Schema: control.Schema, Path: s.path, DryRun: s.writer == nil}
+	describe(&p, k.Lineage, last)
+	p.AlreadyPrimary = s.IsPrimary()
+	if k.Source != nil && !p.AlreadyPrimary {
+		p.Loss = control.Loss{Source: k.Source.Address, Heard: orNil(k.Source.Heard), LastTID: k.Source.Last}
+		told := k.Source.Behind
+		if k.At != last {
+			told = nil // it was told of another end
+		}
+		Settle(&p.Loss, last, told)
+	}
+	if s.blobs == nil || last == 0 {
+		return p, nil
+	}
+	var err error
+	p.BlobsChecked, p.BlobsMissing, err = repl.CheckBlobs(ctx, s.log, s.blobs, blobTxns, blobBytes)
+	return p, err
+}
+
+// Promote begins a new epoch. p is what Report returned, and is brought up to date.
+func (s *Stopped) Promote(p *control.Promotion) error {
+	last := s.log.Tip().TID
+	if err := s.identity.Promote(last); err != nil {
+		return err
+	}
+	describe(p, s.identity.Lineage(), last)
+	p.Promoted, p.Seconds = true, time.Since(s.begun).Seconds()
+	return nil
+}
+
+// Close saves the index, and lets go of the storage.
+func (s *Stopped) Close() error { return s.close() }

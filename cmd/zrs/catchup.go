@@ -251,10 +251,10 @@ func adviseSidecar(err error, path string) error {
 // adviseSource adds what to do when a source and our file do not fit.
 func adviseSource(err error, path, source string) error {
 	switch {
-	case errors.Is(err, repl.ErrDiverged):
+	case errors.Is(err, repl.ErrDiverged), errors.Is(err, epoch.ErrDiverged):
 		return advise(err, "zrs verify "+path+" "+source+"   shows what each has alone;",
 			"find out which of the two is right before either is written to again;",
-			"keep a copy of "+path+", then seed anew from the right one")
+			"if "+source+" is: zrs rewind "+path+" --against "+source+" --dry-run")
 	case errors.Is(err, repl.ErrPackedPast):
 		return advise(err, "move "+path+" and its blobs aside, and seed anew")
 	case errors.Is(err, repl.ErrAhead):

@@ -100,6 +100,12 @@ func isTerminal(w io.Writer) bool {
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
+// attended reports whether a person is at the terminal.
+func (e *env) attended() bool {
+	in, ok := e.stdin.(*os.File)
+	return ok && isTerminal(in) && isTerminal(e.stderr.w)
+}
+
 // newLogHandler logs in UTC, as all other times are printed.
 func newLogHandler(f outputFlags, w io.Writer) slog.Handler {
 	level := f.LogLevel.level

@@ -13,6 +13,7 @@ import (
 	"zrs/internal/epoch"
 	"zrs/internal/fs"
 	"zrs/internal/repl"
+	"zrs/internal/rewind"
 	"zrs/internal/verify"
 )
 
@@ -75,6 +76,9 @@ var exitCauses = []struct {
 	{epoch.ErrDiverged, exitDiverged},
 	{epoch.ErrSuperseded, exitDiverged},
 	{fs.ErrReplaced, exitDiverged},
+	{rewind.ErrPacked, exitDiverged},
+	{errUnrelated, exitDiverged},
+	{errForkPacked, exitPackedPast},
 	{repl.ErrPackedPast, exitPackedPast},
 	{fs.ErrWouldCreate, exitGuard},
 	{fs.ErrLocked, exitLocked},

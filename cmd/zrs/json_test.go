@@ -279,6 +279,7 @@ var rareJSON = map[string]string{
 	"zrs check: targets[].storages[].role":              "told by zrs servers alone",
 	"zrs check: targets[].storages[].connected":         "told by zrs servers alone",
 	"zrs check: targets[].storages[].last_contact":      "told by zrs servers alone",
+	"zrs rewind: begun":                                 "takes a run that was killed, which a test of internal/rewind has",
 	"zrs verify A: findings[].reference_path[].class":   "every object of the corpus that refers to others has a class",
 	"zrs verify A: findings[].reference_path[].skipped": "takes a path of many objects, which a test of internal/verify has",
 }

@@ -33,6 +33,7 @@ type cli struct {
 	Dump           dumpCmd           `cmd:"" help:"Write transactions as text."`
 	Restore        restoreCmd        `cmd:"" help:"Write the transactions of a dump into a data file."`
 	Promote        promoteCmd        `cmd:"" help:"Make a secondary the primary, and say what that loses."`
+	Rewind         rewindCmd         `cmd:"" help:"Take a diverged data file back to the common history, after saving what only it has."`
 	Info           infoCmd           `cmd:"" help:"Tell the facts of a data file."`
 	Log            logCmd            `cmd:"" help:"Show the history of a data file, newest last."`
 	Check          checkCmd          `cmd:"" help:"Tell whether servers and data files are well, as a monitoring plug-in."`

@@ -208,7 +208,7 @@ func TestHelpTexts(t *testing.T) {
 	}
 	app := newParser(new(cli)).Model
 	check("zrs", app.Help)
-	verbs := []string{"Serve", "Keep", "Bring", "Say", "Tell", "Show", "Explain", "Write"}
+	verbs := []string{"Serve", "Keep", "Bring", "Say", "Tell", "Show", "Explain", "Write", "Take"}
 	for _, cmd := range app.Leaves(false) {
 		check(cmd.Name, cmd.Help)
 		if verb, _, _ := strings.Cut(cmd.Help, " "); !slices.Contains(verbs, verb) {

@@ -317,6 +317,11 @@ func (s *sideAnswer) writeOnly(b *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(b, "  only in %s: %s\n", s.Name, count(s.OnlyCount, "transaction"))
+	s.writeTxns(b)
+}
+
+// writeTxns prints a line for each of them.
+func (s *sideAnswer) writeTxns(b *strings.Builder) {
 	for i := range s.Only {
 		t := &s.Only[i]
 		fmt.Fprintf(b, "    %s  %s  %s  %s  %s\n", t.TID, formatTime(t.Time), cmp.Or(printable(t.User), "-"), strconv.Quote(t.Description), t.objects())

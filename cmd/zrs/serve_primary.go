@@ -63,7 +63,7 @@ func (c *servePrimaryCmd) Validate() error {
 
 // Run is what the command does.
 func (c *servePrimaryCmd) Run(ctx context.Context, e *env) error {
-	identity, err := c.identity(e)
+	identity, err := c.identity()
 	if err != nil {
 		return err
 	}
@@ -81,12 +81,15 @@ func (c *servePrimaryCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	if !c.begin(identity, e) {
+		identity, p.Identity = nil, nil
+	}
 	return stopped(c.run(ctx, e, &node.Node{Path: c.FS, Identity: identity, Tailer: tailer, Primary: p, Listener: l}))
 }
 
-// identity returns the identity of the database, which a database that is served
-// for the first time gets. What is known not to be the primary is not served.
-func (c *servePrimaryCmd) identity(e *env) (*epoch.Keeper, error) {
+// identity returns the identity of the database. What is known not to be the
+// primary is not served.
+func (c *servePrimaryCmd) identity() (*epoch.Keeper, error) {
 	k, err := epoch.Open(c.FS)
 	if err != nil {
 		return nil, adviseSidecar(err, c.FS)
@@ -108,32 +111,27 @@ func (c *servePrimaryCmd) identity(e *env) (*epoch.Keeper, error) {
 	case s.Copied:
 		no = advise(&guardError{fmt.Errorf("%s was copied from where its primary may still be", sidecar)},
 			"zrs promote "+c.FS+"   makes it the primary;", "to serve it all the same, as it is: --any-role")
-	case s.Role == epoch.Primary:
-		return k, nil
 	}
 	if no != nil {
 		return nil, no
 	}
-	if err := noNewIdentity(c.FS); err != nil {
-		return nil, err
+	return k, nil
+}
+
+// begin gives a database that is served for the first time an identity. It reports
+// whether there is one then.
+func (c *servePrimaryCmd) begin(k *epoch.Keeper, e *env) bool {
+	sidecar := epoch.SidecarPath(c.FS)
+	if k.Sidecar().Role == epoch.Primary || c.AnyRole {
+		return true
 	}
-	err = k.Update(func(s *epoch.Sidecar) {
+	err := k.Update(func(s *epoch.Sidecar) {
 		*s = epoch.Sidecar{Lineage: epoch.Begin(), Role: epoch.Primary, Since: time.Now().UTC().Truncate(time.Second)}
 	})
 	if err != nil {
 		e.log.Warn("the database gets no identity: secondaries have to rely on comparing histories", "path", sidecar, "err", err)
-		return nil, nil
+		return false
 	}
 	e.log.Info("the database has an identity now", "path", sidecar, "database", k.Lineage().Database)
-	return k, nil
-}
-
-// noNewIdentity refuses what is no data file, before anything is written beside
-// it.
-func noNewIdentity(path string) error {
-	f, err := fs.OpenFile(path)
-	if err != nil {
-		return err
-	}
-	return f.Close()
+	return true
 }

@@ -139,7 +139,7 @@ func (d *disaster) run() {
 	d.oldProxy.cut()
 	commits(t, z, 2, 5)
 	primary.kill()
-	z.do("exit", nil, nil)
+	z.Kill()
 	orphans := tids(t, d.old.data)
 	orphans = orphans[indexOf(t, orphans, common)+1:]
 	if s := becomes(t, d.next.data, "degraded", "refused"); s.Source == nil || s.Source.LastTID != common {

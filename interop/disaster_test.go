@@ -59,16 +59,23 @@ func mustRun(t *testing.T, want int, args ...string) (stdout, stderr string) {
 	return stdout, stderr
 }
 
-// commits has a client of a ZEO server commit some transactions.
+// commits has a client of a ZEO server commit so many transactions, some of them
+// with blobs, and one more without: ZEO stores a new blob's record twice, and ZODB
+// believes no index, its own included, if that is the end of the file.
 func commits(t *testing.T, z *zeoServer, seed, count int) {
 	t.Helper()
 	client := startZEOClient(t, z)
 	defer client.do("close", nil, nil)
-	client.do("start", driver.Args{"name": "client", "seed": seed, "count": count, "blobs": 0.2}, nil)
-	var report clientReport
-	client.do("wait", driver.Args{"timeout": patience.Seconds()}, &report)
-	if report.Error != "" {
-		t.Fatalf("client: %s", report.Error)
+	for _, work := range []driver.Args{
+		{"name": "client", "seed": seed, "count": count, "blobs": 0.2},
+		{"name": "client", "seed": seed, "count": 1},
+	} {
+		var report clientReport
+		client.do("start", work, nil)
+		client.do("wait", driver.Args{"timeout": patience.Seconds()}, &report)
+		if report.Error != "" {
+			t.Fatalf("client: %s", report.Error)
+		}
 	}
 }
 
@@ -147,12 +154,12 @@ func (d *disaster) run() {
 	}
 
 	d.promote(second)
-	if s := becomes(t, d.next.data, "optimal", "serving"); s.Role != "primary" {
-		t.Errorf("after the promotion: %+v", s)
-	}
 	if d.kills { // it was promoted where it stood, and is served anew
 		_, address := servePrimary(t, d.next)
 		d.newProxy.redirect(address)
+	}
+	if s := becomes(t, d.next.data, "optimal", "serving"); s.Role != "primary" {
+		t.Errorf("after the promotion: %+v", s)
 	}
 	z = startZEO(t, driver.Modern, d.next)
 	commits(t, z, 3, 20)
@@ -161,7 +168,7 @@ func (d *disaster) run() {
 		t.Errorf("the third is in epoch %s, its primary in %s", a.Epoch, b.Epoch)
 	}
 
-	d.oldPrimaryReturns(third)
+	third = d.oldPrimaryReturns(third)
 	d.comesHome(common, orphans)
 	home := serveSecondary(t, d.old, d.newProxy.address(), d.fast...)
 	commits(t, z, 4, 10)
@@ -171,6 +178,7 @@ func (d *disaster) run() {
 		eventually(t, "a secondary at the end", func() bool { return lastTID(t, db.data) == last })
 	}
 	home.terminate()
+	third.terminate()
 	d.verify()
 }
 
@@ -233,8 +241,8 @@ func (d *disaster) checkPromoted() {
 }
 
 // oldPrimaryReturns starts the old primary as if nothing had been, until a
-// secondary that has met the new one comes to it.
-func (d *disaster) oldPrimaryReturns(third *zrs) {
+// secondary that has met the new one comes to it. It returns that one.
+func (d *disaster) oldPrimaryReturns(third *zrs) *zrs {
 	t := d.t
 	returned, address := servePrimary(t, d.old)
 	d.oldProxy.redirect(address)
@@ -251,6 +259,7 @@ func (d *disaster) oldPrimaryReturns(third *zrs) {
 	if code != 6 || !strings.Contains(stderr, "another primary was promoted since") {
 		t.Errorf("the old primary starts again: exit code %d, %s", code, stderr)
 	}
+	return third
 }
 
 // comesHome rewinds the old primary, which keeps the orphans in a salvage.
@@ -319,5 +328,5 @@ func (d *disaster) verify() {
 		mustRun(t, 0, "verify", "--blob-dir", d.next.blobs, "--other-blob-dir", db.blobs, d.next.data, db.data)
 		sound(t, db)
 	}
-	sound(t, d.next)
+	check(t, driver.Modern, d.next) // its index is that of ZEO, which may have saved none
 }

@@ -38,7 +38,7 @@ func (f facts) judge(s *control.Status) {
 		s.Health, s.Reason, s.Message, s.Next = h, r, fmt.Sprintf(format, args...), next
 	}
 	switch {
-	case f.superseded != nil:
+	case f.primary && f.superseded != nil:
 		set(control.Failed, control.ReasonSuperseded, []string{"zrs rewind " + s.Path + " --against NEW-PRIMARY --dry-run"},
 			"another primary was promoted since, epoch %s: this one serves nobody", f.superseded.Epoch.Short())
 	case f.logErr != nil:

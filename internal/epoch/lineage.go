@@ -100,8 +100,8 @@ func (l Lineage) At(last fs.TID) Lineage {
 	return l
 }
 
-// end returns where an epoch ends in l, and whether it is one of l's ancestors.
-func (l Lineage) end(epoch ID) (fs.TID, bool) {
+// End returns where an epoch ends in l, and whether it is one of l's ancestors.
+func (l Lineage) End(epoch ID) (fs.TID, bool) {
 	for _, a := range l.Ancestors {
 		if a.Epoch == epoch {
 			return a.End, true
@@ -161,14 +161,14 @@ func (l Lineage) MayFollow(p Lineage, last fs.TID) error {
 	if l.Epoch == p.Epoch {
 		return nil
 	}
-	if end, ok := p.end(l.Epoch); ok {
+	if end, ok := p.End(l.Epoch); ok {
 		if last <= end {
 			return nil
 		}
 		return fmt.Errorf("%w: epoch %s begins after transaction %s of epoch %s, which has gone on to %s here",
 			ErrDiverged, p.Epoch.Short(), end, l.Epoch.Short(), last)
 	}
-	if end, ok := l.end(p.Epoch); ok {
+	if end, ok := l.End(p.Epoch); ok {
 		return fmt.Errorf("%w: epoch %s has ended with transaction %s, epoch %s came after it",
 			ErrSuperseded, p.Epoch.Short(), end, l.Epoch.Short())
 	}

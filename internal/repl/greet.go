@@ -77,11 +77,17 @@ func (s *Secondary) connect(ctx context.Context, src Source, hello *wire.Hello) 
 			return nil, nil, err
 		}
 		welcome, err := greet(conn, hello, s.Timeout)
+		d.zrs1 = d.zrs1 || welcome != nil
 		if err == nil {
-			d.zrs1 = true
-			return conn, welcome, nil
+			if err = hello.Lineage.MayFollow(welcome.Lineage, hello.Last); err == nil {
+				return conn, welcome, nil
+			}
+			err = fmt.Errorf("%s: %w", s.Log.Path(), err)
 		}
 		conn.Close()
+		if welcome != nil {
+			return nil, nil, s.parted(src, hello, welcome.Lineage, err)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil, nil, context.Cause(ctx)
@@ -155,6 +161,37 @@ func greet(conn net.Conn, hello *wire.Hello, timeout time.Duration) (*wire.Welco
 		return w, refusal(w.Refused)
 	}
 	return w, conn.SetReadDeadline(time.Time{})
+}
+
+// parted says where histories part, if err says that they do and the lineages show
+// where.
+func (s *Secondary) parted(src Source, hello *wire.Hello, theirs epoch.Lineage, err error) error {
+	if errors.Is(err, errStart) || !errors.Is(err, ErrDiverged) && !errors.Is(err, epoch.ErrDiverged) {
+		return err
+	}
+	end, ok := theirs.End(hello.Lineage.Epoch)
+	if !ok {
+		return err
+	}
+	d := &DivergedError{
+		Path: s.Log.Path(), Source: src.Name, Common: end,
+		Detail: fmt.Sprintf("epoch %s began there", theirs.Epoch.Short()),
+	}
+	c, afterErr := s.Log.After(end)
+	if afterErr != nil && !errors.Is(afterErr, fs.ErrTIDUnknown) {
+		return err
+	}
+	defer c.Close()
+	for {
+		txn, nextErr := c.Next()
+		if nextErr != nil {
+			return d // what was found is true in any case
+		}
+		d.OnlyHere++
+		if len(d.First) < maxListed {
+			d.First = append(d.First, OnlyTxn{txn.TID, string(txn.User), string(txn.Description)})
+		}
+	}
 }
 
 // errStart says that a source refuses the transaction that we want to start after:

@@ -64,15 +64,11 @@ func (k *link) update(change func(*Link)) {
 	}
 }
 
-// greeted takes what the source said of itself, if it is one of ours. Whether we
-// may follow it is seen at once; that the histories are one is shown later.
-func (c *session) greeted(hello *wire.Hello) error {
+// greeted takes what the source said of itself, if it is one of ours.
+func (c *session) greeted() error {
 	w := c.welcome
 	if w != nil {
 		c.lineage = w.Lineage
-		if err := hello.Lineage.MayFollow(w.Lineage, hello.Last); err != nil {
-			return fmt.Errorf("%s: %w", c.s.Log.Path(), err)
-		}
 	}
 	c.s.link.update(func(l *Link) { l.HasBehind, l.Behind = false, wire.Behind{} })
 	if w == nil {

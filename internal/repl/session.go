@@ -124,7 +124,7 @@ func (s *Secondary) attempt(ctx context.Context, src Source, from start, goal go
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	if err := c.greeted(hello); err != nil {
+	if err := c.greeted(); err != nil {
 		return err
 	}
 	// The steps of receiving end with ctx, and are waited for.

@@ -65,6 +65,7 @@ func Summary(results []*Result) []Row {
 		s.memory("memory, secondary in seed", "catch-up", "-", "secondary"),
 		s.flat("the same, flat in size", "catch-up", ZRS+"-"+ZRS, "secondary"),
 	}
+	all = append(all, s.promote("promote live, 1 GB", Records.Name), s.promote("promote live, 100 GB sparse", Huge))
 	for _, command := range largeCommands {
 		all = append(all, s.large(command))
 	}
@@ -308,6 +309,28 @@ func (s summary) memory(what, name, separator, role string) *Row {
 		row.Note = fmt.Sprintf("in the end %s and %s", megabytes(o), megabytes(n))
 	}
 	return row
+}
+
+// mostPromoting is how long a promotion may take, in seconds.
+const mostPromoting = 1
+
+// promote is about a promotion of a running secondary. What zc.zrs needs is
+// measured on 1 GB.
+func (s summary) promote(what, dataset string) *Row {
+	n, ok := s.median(resultKey{"promote", ZRS, dataset}, seconds)
+	o, okOld := s.median(resultKey{"promote", ZCZRS, Records.Name}, seconds)
+	if !ok || !okOld {
+		return nil
+	}
+	return &Row{
+		What:   what,
+		Old:    duration(o),
+		New:    duration(n),
+		Ratio:  fmt.Sprintf("%.1f", o/n),
+		Target: fmt.Sprintf("≤ %d s", mostPromoting),
+		Met:    n <= mostPromoting,
+		Note:   "zc.zrs: stopped, and started on the same 1 GB as a primary",
+	}
 }
 
 // large is about a command on a database of 20 GB: whatever is in it, the memory

@@ -163,7 +163,7 @@ func (s *suite) run(ctx context.Context, dir, zrs string) (err error) {
 		return err
 	}
 	for range s.repeat {
-		for _, step := range []func(context.Context) error{s.limits, s.open, s.verify, s.compare, s.dump, s.catchUp, s.stuck, s.latency, s.large} {
+		for _, step := range []func(context.Context) error{s.limits, s.open, s.verify, s.compare, s.dump, s.catchUp, s.stuck, s.latency, s.promote, s.large} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -414,6 +414,30 @@ func (s *suite) latency(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (s *suite) promote(ctx context.Context) error {
+	for _, kind := range []string{bench.ZCZRS, bench.ZRS} {
+		if kind == bench.ZRS && s.bench.ZRS == "" {
+			continue
+		}
+		err := s.each(ctx, []string{"promote", kind, bench.Records.Name}, func() ([]*bench.Result, error) {
+			files, err := s.dataset(bench.Records)
+			if err != nil {
+				return nil, err
+			}
+			return one(s.bench.Promote(ctx, kind, files))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if s.bench.ZRS == "" {
+		return nil
+	}
+	return s.each(ctx, []string{"promote", bench.ZRS, bench.Huge}, func() ([]*bench.Result, error) {
+		return one(s.bench.PromoteHuge(ctx, s.scale))
+	})
 }
 
 func (s *suite) large(ctx context.Context) error {

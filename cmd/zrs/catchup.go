@@ -250,8 +250,18 @@ func adviseSidecar(err error, path string) error {
 
 // adviseSource adds what to do when a source and our file do not fit.
 func adviseSource(err error, path, source string) error {
+	sidecar := epoch.SidecarPath(path)
 	switch {
-	case errors.Is(err, repl.ErrDiverged), errors.Is(err, epoch.ErrDiverged):
+	case errors.Is(err, epoch.ErrSuperseded):
+		return advise(err, "replicate from the primary that was promoted")
+	case errors.Is(err, epoch.ErrOtherDatabase):
+		return advise(err, "if it is the same one, and a sidecar was lost or made anew: move "+sidecar+" aside,",
+			"and the histories are compared instead")
+	case errors.Is(err, epoch.ErrDiverged): // of both, it is not known who has what
+		return advise(err, "zrs verify "+path+" "+source+"   shows what each has alone;",
+			"if "+source+" is right: zrs rewind "+path+" --against "+source+" --dry-run;",
+			"if that has nothing to cut: move "+sidecar+" aside, and the histories are compared instead")
+	case errors.Is(err, repl.ErrDiverged):
 		return advise(err, "zrs verify "+path+" "+source+"   shows what each has alone;",
 			"find out which of the two is right before either is written to again;",
 			"if "+source+" is: zrs rewind "+path+" --against "+source+" --dry-run")

@@ -58,6 +58,9 @@ func Pass[T any](ctx context.Context, f *File, at Place, work func(*Span) T, the
 	if err == nil && isIO(p.flaw) {
 		return p.at, nil, p.flaw
 	}
+	if err == nil {
+		err = f.stillHas(p.at.Offset)
+	}
 	return p.at, p.flaw, err
 }
 

@@ -61,6 +61,35 @@ func writePID(f *os.File) error {
 	return f.Truncate(int64(len(text)))
 }
 
+// CreateLocked is [os.Create] for a file that one process at a time may write: it
+// is locked until it is closed. The error wraps [ErrLocked] if another has it.
+// Where there are no locks it does without.
+func CreateLocked(path string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+		if err != nil {
+			return nil, err
+		}
+		if err := lockExclusive(f); errors.Is(err, ErrLocked) {
+			f.Close()
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		// The one who had it may have given it another name, or removed it.
+		there, errThere := os.Stat(path)
+		info, err := f.Stat()
+		if err == nil && errThere == nil && os.SameFile(there, info) {
+			err = f.Truncate(0)
+			if err == nil {
+				return f, nil
+			}
+		}
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
 // LockHolder reports whether a writer holds the lock on the lock file path, and
 // the process id that the file names, 0 if it names none: on this host, unless
 // the writer is on another or in a container. To find out it asks for a shared

@@ -19,6 +19,7 @@ import (
 type relationAnswer struct {
 	Schema   int             `json:"schema"`
 	Relation verify.Relation `json:"relation"`
+	ButFor   verify.Relation `json:"but_for_blobs,omitempty"` // the relation, if nothing but blobs is missing
 	ExitCode int             `json:"exit_code"`
 	A        sideAnswer      `json:"a"`
 	B        sideAnswer      `json:"b"`
@@ -37,6 +38,8 @@ type relationAnswer struct {
 	Extensions      int64              `json:"extensions_repickled"`
 	Blobs           int64              `json:"blobs"` // compared, or looked for
 	Seconds         float64            `json:"seconds"`
+
+	next []string // what to do
 }
 
 // A sideAnswer is about one of two storages.
@@ -117,7 +120,7 @@ type contentAnswer struct {
 // newRelationAnswer puts the result of a comparison into words.
 func newRelationAnswer(r *verify.Comparison, code int, took time.Duration) *relationAnswer {
 	a := &relationAnswer{
-		Schema: summarySchema, Relation: r.Relation, ExitCode: code,
+		Schema: summarySchema, Relation: r.Relation, ButFor: r.ButForBlobs, ExitCode: code,
 		A: newSideAnswer(&r.Sides[0]), B: newSideAnswer(&r.Sides[1]),
 		Differences: []differenceAnswer{}, DifferenceCount: r.DifferenceCount,
 		Extensions: r.Extensions, Blobs: r.Blobs, Seconds: float64(took.Milliseconds()) / 1000,
@@ -219,14 +222,23 @@ func (a *relationAnswer) writeText(w io.Writer) error {
 	for _, s := range []*sideAnswer{&a.A, &a.B} {
 		s.writeOnly(&b)
 	}
+	writeNext(&b, a.next)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 // headline is the relation in a line.
 func (a *relationAnswer) headline() string {
-	text := string(a.Relation)
-	switch a.Relation {
+	if a.ButFor == "" {
+		return a.describe(a.Relation)
+	}
+	return fmt.Sprintf("%s: %s missing; but for that %s", a.Relation, count(a.A.BlobsMissing+a.B.BlobsMissing, "blob"), a.describe(a.ButFor))
+}
+
+// describe puts a relation into words.
+func (a *relationAnswer) describe(rel verify.Relation) string {
+	text := string(rel)
+	switch rel {
 	case verify.Behind, verify.BehindAfterPack, verify.Ahead, verify.AheadAfterPack:
 		text += fmt.Sprintf(" by %s, %s", count(a.Apart.Transactions, "transaction"), formatSeconds(a.Apart.Seconds))
 		ends := func(s *sideAnswer) string {

@@ -484,9 +484,12 @@ func (c *comparer) differ(d Difference) {
 	c.note(d)
 }
 
-// note takes note of a difference that may be found at any time.
+// note takes note of a difference that may be found at any time. Histories do not
+// part where a blob is missing.
 func (c *comparer) note(d Difference) {
-	c.differsAt(d.TID)
+	if d.Kind != DiffBlobMissing {
+		c.differsAt(d.TID)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.result.DifferenceCount++
@@ -511,28 +514,39 @@ func (c *comparer) conclude(ctx context.Context) error {
 			return err
 		}
 	}
-	slices.SortStableFunc(r.Differences, func(x, y Difference) int { return cmp.Compare(x.TID, y.TID) })
-	if a.res.Damage != nil || b.res.Damage != nil || a.res.BlobsMissing+b.res.BlobsMissing > 0 {
-		r.Relation = Damaged
-		return nil
-	}
-	if r.DifferenceCount > 0 || c.parted {
-		r.Relation = Diverged
-		return nil
-	}
-	r.Relation = Equal
+	slices.SortStableFunc(r.Differences, func(x, y Difference) int {
+		return cmp.Or(cmp.Compare(x.TID, y.TID), cmp.Compare(x.OID, y.OID), cmp.Compare(x.Side, y.Side))
+	})
+	missing := a.res.BlobsMissing + b.res.BlobsMissing // each of them is a difference
 	switch {
-	case a.res.OnlyCount > 0:
-		r.Relation = Ahead
-		r.apart(a.res, b.res)
-	case b.res.OnlyCount > 0:
-		r.Relation = Behind
-		r.apart(b.res, a.res)
-	}
-	if c.packed {
-		r.Relation = r.Relation.afterPack()
+	case a.res.Damage != nil || b.res.Damage != nil:
+		r.Relation = Damaged
+	case r.DifferenceCount > missing || c.parted:
+		r.Relation = Diverged
+	case missing > 0:
+		r.Relation, r.ButForBlobs = Damaged, c.related()
+	default:
+		r.Relation = c.related()
 	}
 	return nil
+}
+
+// related returns the relation of two that have not diverged.
+func (c *comparer) related() (rel Relation) {
+	a, b, r := c.sides[0].res, c.sides[1].res, c.result
+	rel = Equal
+	switch {
+	case a.OnlyCount > 0:
+		rel = Ahead
+		r.apart(a, b)
+	case b.OnlyCount > 0:
+		rel = Behind
+		r.apart(b, a)
+	}
+	if c.packed {
+		rel = rel.afterPack()
+	}
+	return rel
 }
 
 // apart takes note of by how much ahead is ahead of behind.

@@ -23,6 +23,8 @@ import (
 //
 // With a whole transaction behind it none of these is a torn tail: then the
 // bytes at pos were damaged later, and cutting them off would lose what follows.
+// Nor is a transaction that is whole but for its status or one of its lengths,
+// unless the status says that it was never finished.
 func classifyEnd(src io.ReaderAt, path string, pos, end int64, kind Kind, detail string) error {
 	damaged := &RecordError{Path: path, Offset: pos, Kind: kind, Detail: detail}
 	torn := &RecordError{Path: path, Offset: pos, Kind: KindTornTail, Detail: detail}
@@ -62,11 +64,19 @@ func classifyEnd(src io.ReaderAt, path string, pos, end int64, kind Kind, detail
 		return damaged
 	}
 	switch {
-	case h.status == StatusCheckpoint,
-		h.status == 0,
+	case h.status == StatusCheckpoint:
+		return torn
+	case h.status == 0,
 		h.status.Final() && !fits,
 		kind == KindTrailer && trailerIsZero(&w, pos+int64(h.length)):
-		return torn
+		in := &inspector{w: w, path: path, txn: pos, h: h, v: nobody{}}
+		_, stop, err := in.bounds()
+		if err != nil {
+			return &RecordError{Path: path, Offset: pos, Kind: KindIO, Err: err}
+		}
+		if stop == 0 {
+			return torn
+		}
 	}
 	return damaged
 }

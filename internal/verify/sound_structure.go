@@ -40,17 +40,9 @@ func (s *sounder) structure(ctx context.Context) error {
 // flaw, and returns where the file goes on: nowhere behind a torn tail.
 func (s *sounder) flawed(end fs.Place, flaw error) (next fs.Place, torn bool, err error) {
 	if errors.Is(flaw, fs.ErrTornTail) {
-		// Of a transaction that is whole, but for one field, nothing is torn
-		// unless it was not finished.
-		result, err := fs.Inspect(s.f, end.Offset, flaw, nobody{})
-		if err != nil {
-			return end, false, err
-		}
-		if result.Lost || result.Status == fs.StatusCheckpoint {
-			s.report.Tail, _ = errors.AsType[*fs.RecordError](flaw)
-			s.report.TailBytes = s.f.Size() - end.Offset
-			return end, true, nil
-		}
+		s.report.Tail, _ = errors.AsType[*fs.RecordError](flaw)
+		s.report.TailBytes = s.f.Size() - end.Offset
+		return end, true, nil
 	}
 	l := s.newLook(end.TID)
 	l.inOrder = true
@@ -69,13 +61,6 @@ func (s *sounder) flawed(end fs.Place, flaw error) (next fs.Place, torn bool, er
 	}
 	return next, false, s.applyLook(l)
 }
-
-// nobody is an [fs.Visitor] that only the inspection's result is wanted for.
-type nobody struct{}
-
-func (nobody) Txn(fs.TID, fs.Status)      {}
-func (nobody) Record(*fs.Record, fs.Kind) {}
-func (nobody) Flaw(*fs.RecordError)       {}
 
 // look is what workers do with a span. One that is large is left to apply.
 func (s *sounder) look(span *fs.Span) *look {

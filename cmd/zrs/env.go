@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -166,7 +167,9 @@ func printError(w io.Writer, prefix *color.Color, err error) {
 	if _, told := errors.AsType[*interruptedError](err); exitCode(err) == exitInterrupted && !told {
 		msg = "interrupted; the same command goes on where this one stopped"
 	}
-	fmt.Fprintf(w, "%s %s\n", prefix.Sprint("zrs:"), msg)
+	// What failed, and could not be undone for the same reason, is told once.
+	lines := slices.Compact(strings.Split(msg, "\n"))
+	fmt.Fprintf(w, "%s %s\n", prefix.Sprint("zrs:"), strings.Join(lines, "\n"))
 	if a, ok := errors.AsType[*adviceError](err); ok {
 		writeNext(w, a.next)
 	}

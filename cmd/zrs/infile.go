@@ -22,6 +22,7 @@ var errCompression = errors.New("the compressed data is damaged")
 type inFile struct {
 	io.Reader
 	size  int64 // of the file, 0 if that is unknown
+	pipe  bool  // it is no regular file
 	read  atomic.Int64
 	close func()
 }
@@ -33,6 +34,7 @@ func openInput(ctx context.Context, stdin io.Reader, path string) (*inFile, erro
 	var src io.Reader
 	if path == "-" {
 		src, in.close = interruptible(ctx, stdin)
+		in.pipe = true
 	} else {
 		f, err := os.Open(path)
 		if err != nil {
@@ -43,6 +45,7 @@ func openInput(ctx context.Context, stdin io.Reader, path string) (*inFile, erro
 			in.size = fi.Size()
 		} else {
 			src, in.close = interruptible(ctx, f)
+			in.pipe = true
 		}
 	}
 	if err := in.decompress(&countingReader{src, &in.read}); err != nil {

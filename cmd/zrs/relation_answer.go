@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -331,7 +330,7 @@ func (s *sideAnswer) writeOnly(b *strings.Builder) {
 	fmt.Fprintf(b, "  only in %s: %s\n", s.Name, count(s.OnlyCount, "transaction"))
 	for i := range s.Only {
 		t := &s.Only[i]
-		fmt.Fprintf(b, "    %s  %s  %s  %s  %s\n", t.TID, formatTime(t.Time), cmp.Or(printable(t.User), "-"), strconv.Quote(t.Description), t.objects())
+		fmt.Fprintf(b, "    %s  %s  %s  %s  %s\n", t.TID, formatTime(t.Time), cmp.Or(printable(t.User), "-"), quote(t.Description), t.objects())
 	}
 	if more := s.OnlyCount - int64(len(s.Only)); more > 0 {
 		fmt.Fprintf(b, "    ... and %s more: see --max-findings\n", groupDigits(more))

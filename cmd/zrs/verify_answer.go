@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"zrs/internal/fs"
 	"zrs/internal/verify"
@@ -279,10 +281,11 @@ func (a *findingAnswer) write(b *strings.Builder) {
 }
 
 // printable quotes a text from a database if a terminal could take it for
-// something else.
+// something else, and cuts it if it is very long.
 func printable(s string) string {
-	if quoted := fmt.Sprintf("%q", s); quoted != `"`+s+`"` {
-		return quoted
+	unprintable := func(r rune) bool { return !strconv.IsPrint(r) }
+	if len(s) > maxQuoted || !utf8.ValidString(s) || strings.IndexFunc(s, unprintable) >= 0 {
+		return quote(s)
 	}
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -461,7 +462,7 @@ func (c *comparer) texts(a, b *fs.Txn) {
 	if !bytes.Equal(a.User, b.User) || !bytes.Equal(a.Description, b.Description) {
 		c.differ(Difference{
 			Kind: DiffTexts, Side: -1, TID: a.TID,
-			Detail: fmt.Sprintf("%q %q, and %q %q", a.User, a.Description, b.User, b.Description),
+			Detail: fmt.Sprintf("%s %s, and %s %s", shortText(a.User), shortText(a.Description), shortText(b.User), shortText(b.Description)),
 		})
 	}
 	if bytes.Equal(a.Extension, b.Extension) {
@@ -476,6 +477,15 @@ func (c *comparer) texts(a, b *fs.Txn) {
 		return
 	}
 	c.result.Extensions++
+}
+
+// shortText returns a text in quotes, or the start of a long one.
+func shortText(b []byte) string {
+	const most = 60
+	if len(b) <= most {
+		return strconv.Quote(string(b))
+	}
+	return strconv.Quote(string(b[:most])) + "..."
 }
 
 // differ takes note of a difference.

@@ -55,6 +55,15 @@ func TestCompare_Blobs(t *testing.T) {
 	}
 }
 
+// What differs in texts is told in quotes, of long ones the start.
+func TestCompare_LongTexts(t *testing.T) {
+	a, b := pair(t, "1/"+strings.Repeat("\x1b", 60000)+" a=1", "1/x a=1")
+	c := compare(t, a, b, CompareOptions{})
+	if differences(c) != "texts 1" || len(c.Differences[0].Detail) > 600 || strings.Contains(c.Differences[0].Detail, "\x1b") {
+		t.Errorf("%s, %.1000q", differences(c), c.Differences[0].Detail)
+	}
+}
+
 // Where one side's directory is not known, nothing is said about that side.
 func TestCompare_BlobsOfOneSide(t *testing.T) {
 	a, b := pair(t, "1 a=1>b b*hello c*", "1 a=1>b b*hello c*")

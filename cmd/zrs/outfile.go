@@ -82,10 +82,12 @@ func (o *outFile) open(path string) (err error) {
 // notData refuses to put a text in the place of a data file.
 func notData(path string) error {
 	f, err := fs.OpenFile(path)
-	if err != nil || f.Size() == 0 {
+	if err == nil {
+		defer f.Close()
+	}
+	if err != nil && !errors.Is(err, fs.ErrDamaged) || err == nil && f.Size() == 0 {
 		return nil
 	}
-	f.Close()
 	return &guardError{fmt.Errorf("%s is a FileStorage: it is not overwritten", path)}
 }
 

@@ -43,6 +43,12 @@ func readMagic(f *os.File, path string) (Magic, error) {
 	case Magic{'F', 'S', '2', '0'}, Magic{'F', 'S', '1', '0'}, Magic{'F', 'S', '4', '3'}:
 		return magic, fmt.Errorf("%s: %w: format %s is too old; open and pack it with the ZODB it was made by", path, ErrFormat, magic[:])
 	}
+	if fi, err := f.Stat(); err == nil && isWhole(f, path, FirstOffset, fi.Size()) {
+		return magic, &RecordError{
+			Path: path, Kind: KindMagic, Err: ErrFormat,
+			Detail: fmt.Sprintf("damaged magic: it starts with %q, not FS30, but a whole transaction follows", magic[:]),
+		}
+	}
 	return magic, fmt.Errorf("%s: %w: it starts with %q, not FS30", path, ErrFormat, magic[:])
 }
 

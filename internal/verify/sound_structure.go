@@ -109,9 +109,9 @@ func (s *sounder) applyLook(l *look) error {
 	s.report.Records += l.records
 	s.report.blobCount.add(&l.blobCount)
 	s.blobs = append(s.blobs, l.blobs...)
-	if l.python3 != 0 && s.report.Kinds[KindMagic] == 0 {
+	if l.python3 != 0 && s.report.Kinds[fs.KindMagic] == 0 {
 		s.found(&Finding{
-			Kind: KindMagic, Severity: Damage,
+			Kind: fs.KindMagic, Severity: Damage,
 			Detail: fmt.Sprintf("the file begins with %q, of ZODB on Python 2, the record at %d was written by Python 3", fs.MagicPython2[:], l.python3),
 		})
 	}

@@ -93,16 +93,13 @@ func (c *verifyCmd) digest(ctx context.Context, e *env) error {
 		}
 	}
 	return e.withProgress("computing digests", func(p *progress) error {
-		defer p.follow(func() (bytes, txns int64) { return opts.Progress.Bytes.Load(), opts.Progress.Transactions.Load() })()
+		defer p.followVerify(opts.Progress)()
 		switch {
 		case c.Manifest != "":
-			p.setTotal(max(1, f.Size()))
 			return c.checkManifest(ctx, e, f, opts, c.Manifest)
 		case c.WriteManifest != "":
-			p.setTotal(max(1, f.Size()))
 			return c.writeManifest(ctx, e, f, opts)
 		}
-		p.setTotal(max(1, 2*f.Size()))
 		return c.printDigest(ctx, e, f, opts)
 	})
 }

@@ -92,10 +92,7 @@ func (c *verifyCmd) compare(ctx context.Context, e *env) error {
 	var result *verify.Comparison
 	start := time.Now()
 	err = e.withProgress("comparing", func(p *progress) error {
-		if a.file != nil && b.file != nil {
-			p.setTotal(max(1, a.file.Size()+b.file.Size()))
-		}
-		defer p.follow(func() (bytes, txns int64) { return opts.Progress.Bytes.Load(), opts.Progress.Transactions.Load() })()
+		defer p.followVerify(opts.Progress)()
 		result, err = verify.Compare(ctx, a.Source, b.Source, opts)
 		return err
 	})

@@ -97,6 +97,9 @@ func Compare(ctx context.Context, a, b *Source, opts CompareOptions) (*Compariso
 		c.sides[i] = s
 	}
 	c.formats(a, b)
+	if a.file != nil && b.file != nil { // how much an address sends nobody knows
+		opts.Progress.expect(max(1, a.Size()+b.Size()))
+	}
 	c.blobs.SetLimit(blobsAtOnce)
 	if err := errors.Join(c.run(ctx), c.blobs.Wait()); err != nil {
 		return nil, err

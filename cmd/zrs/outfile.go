@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -123,7 +122,7 @@ func (o *outFile) finish(err error) error {
 	if err != nil {
 		return errors.Join(err, o.abort())
 	}
-	return errors.Join(o.file.Close(), syncDir(filepath.Dir(o.path)))
+	return errors.Join(o.file.Close(), fs.SyncDir(filepath.Dir(o.path)))
 }
 
 // abort removes an unfinished file.
@@ -137,20 +136,6 @@ func (o *outFile) abort() error {
 	}
 	o.file.Close()
 	return err
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	// EINVAL is how a file system says that it has nothing to do for a directory.
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
-		return err
-	}
-	return nil
 }
 
 // sameFile reports whether two paths lead to the same file or directory.

@@ -122,7 +122,7 @@ func newRelationAnswer(r *verify.Comparison, code int, took time.Duration) *rela
 		Schema: summarySchema, Relation: r.Relation, ButFor: r.ButForBlobs, ExitCode: code,
 		A: newSideAnswer(&r.Sides[0]), B: newSideAnswer(&r.Sides[1]),
 		Differences: []differenceAnswer{}, DifferenceCount: r.DifferenceCount,
-		Extensions: r.Extensions, Blobs: r.Blobs, Seconds: float64(took.Milliseconds()) / 1000,
+		Extensions: r.Extensions, Blobs: r.Blobs, Seconds: inSeconds(took),
 	}
 	a.Common.Transactions, a.Common.Records = r.Transactions, r.Records
 	a.Common.LastTID, a.Common.LastTime = tidAnswer(r.LastCommon)
@@ -183,8 +183,7 @@ func tidAnswer(tid fs.TID) (*fs.TID, *time.Time) {
 	if tid == 0 {
 		return nil, nil
 	}
-	t := tid.Time()
-	return &tid, &t
+	return &tid, timeOf(tid)
 }
 
 // writeText prints the answer for a person.

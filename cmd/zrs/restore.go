@@ -44,8 +44,8 @@ missing, unless a pack has come between. Each file must have the length and the 
 repozo has listed for it. FS must not exist, or --replace be given. Blobs are not in such
 backups.
 
-An input without transactions makes an empty database only if it is a file, and replaces
-none.
+An input without transactions, up to --until, is taken for a mistake: it makes an empty
+database only if it is a file that is empty itself, and replaces none.
 
 Every object's data is checked against its checksum. A dump with checksums alone
 (--hash-only) can't be restored. Objects that have the data of another transaction need
@@ -177,8 +177,8 @@ func (c *restoreCmd) notNothing(txns int64, nothingCame bool) error {
 		return nil
 	case nothingCame:
 		return fmt.Errorf("%s: %w", c.In, errNoInput)
-	case c.Replace && c.Until != nil:
-		return &guardError{fmt.Errorf("%s has no transaction up to %s (--until): %s is not replaced by nothing", c.In, c.Until, c.FS)}
+	case c.Until != nil:
+		return &guardError{fmt.Errorf("%s has no transaction up to %s, which --until says", c.In, c.Until)}
 	case c.Replace:
 		return &guardError{fmt.Errorf("%s has no transaction: %s is not replaced by nothing", c.In, c.FS)}
 	}
@@ -332,16 +332,8 @@ func (s *restoreSummary) count(r *dump.Restorer) {
 
 // finish fills in what follows from the rest and from how the command ended.
 func (s *restoreSummary) finish(err error, took time.Duration) {
-	s.Schema = summarySchema
-	s.ExitCode = exitCode(err)
-	if err != nil {
-		s.Error = err.Error()
-	}
-	if s.ToTID != 0 {
-		t := s.ToTID.Time()
-		s.ToTime = &t
-	}
-	s.Seconds = float64(took.Milliseconds()) / 1000
+	s.Schema, s.ExitCode, s.Error = summarySchema, exitCode(err), errorText(err)
+	s.ToTime, s.Seconds = timeOf(s.ToTID), inSeconds(took)
 }
 
 // writeText prints the summary for a person.

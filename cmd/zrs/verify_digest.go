@@ -109,6 +109,7 @@ func (c *verifyCmd) printDigest(ctx context.Context, e *env, f *fs.File, opts ve
 		end, _, err := f.End(ctx)
 		if err == nil {
 			opts.To, err = c.At.last(ctx, f, end)
+			opts.To = max(1, opts.To) // 0 would be all
 		}
 		if err != nil {
 			return err

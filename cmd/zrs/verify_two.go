@@ -146,6 +146,7 @@ func (c *verifyCmd) compareOptions(ctx context.Context, a, b *comparedSource) (o
 			return opts, err
 		}
 		opts.From, opts.To, err = c.Range.resolve(ctx, src.file, end)
+		opts.To = max(1, opts.To) // 0 would be open
 		return opts, err
 	}
 	return opts, fmt.Errorf("--range: where neither is a file there is nothing to find %s in", c.Range)

@@ -300,10 +300,10 @@ func TestReplaceFile(t *testing.T) {
 
 func TestSyncDir(t *testing.T) {
 	dir := t.TempDir()
-	if err := syncDir(dir); err != nil {
+	if err := SyncDir(dir); err != nil {
 		t.Error(err)
 	}
-	if err := syncDir(filepath.Join(dir, "missing")); !errors.Is(err, iofs.ErrNotExist) {
-		t.Errorf("syncDir() = %v, want ErrNotExist", err)
+	if err := SyncDir(filepath.Join(dir, "missing")); !errors.Is(err, iofs.ErrNotExist) {
+		t.Errorf("SyncDir() = %v, want ErrNotExist", err)
 	}
 }

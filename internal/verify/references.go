@@ -331,10 +331,7 @@ func (w *walk) describe(f *Finding) {
 // does not tell.
 func className(data []byte) string {
 	module, name, _ := pickle.ClassName(data)
-	if module == "" {
-		return name
-	}
-	return module + "." + name
+	return pickle.FullName(module, name)
 }
 
 // referredClass returns the class that a record tells of the object oid, to which

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
@@ -43,6 +44,10 @@ func openInput(ctx context.Context, stdin io.Reader, path string) (*inFile, erro
 		src, in.close = f, func() { f.Close() }
 		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
 			in.size = fi.Size()
+			if in.size == 0 && (strings.HasSuffix(path, ".zst") || strings.HasSuffix(path, ".gz")) {
+				f.Close()
+				return nil, fmt.Errorf("%s: %w: the file is empty", path, errCompression)
+			}
 		} else {
 			src, in.close = interruptible(ctx, f)
 			in.pipe = true

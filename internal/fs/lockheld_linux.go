@@ -93,7 +93,7 @@ func seesAllLocks(f *os.File) error {
 	}
 	var stat unix.Statfs_t
 	err = control(f, func(fd int) error { return unix.Fstatfs(fd, &stat) })
-	if err == nil && (namespace != allProcesses || remote[int64(stat.Type)]) {
+	if err == nil && (namespace != allProcesses || remote[int64(stat.Type)]) { //nolint:unconvert // it is another type elsewhere
 		err = errLocksUnseen
 	}
 	return err

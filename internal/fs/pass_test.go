@@ -107,8 +107,8 @@ func TestScan_Large(t *testing.T) {
 	if err != nil || s.err != nil || s.count != 20 {
 		t.Fatalf("scan() = %+v, %v", s, err)
 	}
-	if src.n > 4<<20 {
-		t.Errorf("%d bytes were read of %d", src.n, len(data))
+	if n := src.n.Load(); n > 4<<20 {
+		t.Errorf("%d bytes were read of %d", n, len(data))
 	}
 }
 

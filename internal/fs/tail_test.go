@@ -5,17 +5,18 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"sync/atomic"
 	"testing"
 )
 
 // A countedReader counts the bytes that are read.
 type countedReader struct {
 	io.ReaderAt
-	n int64
+	n atomic.Int64
 }
 
 func (c *countedReader) ReadAt(b []byte, off int64) (int, error) {
-	c.n += int64(len(b))
+	c.n.Add(int64(len(b)))
 	return c.ReaderAt.ReadAt(b, off)
 }
 
@@ -46,8 +47,8 @@ func TestClassifyEnd_Work(t *testing.T) {
 		if !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %v, want damage", name, err)
 		}
-		if src.n > test.limit {
-			t.Errorf("%s: %d bytes were read of %d", name, src.n, len(test.data))
+		if n := src.n.Load(); n > test.limit {
+			t.Errorf("%s: %d bytes were read of %d", name, n, len(test.data))
 		}
 	}
 }

@@ -85,6 +85,20 @@ func (f *File) Close() error { return f.file.Close() }
 // Reader returns a reader of the transactions in [pos, end), see [NewReader].
 func (f *File) Reader(pos, end int64) *Reader { return NewReader(f, f.path, pos, end) }
 
+// TxnAt returns the finished transaction that starts at an offset to which a
+// pointer led, if one does. Its records are not looked at.
+func (f *File) TxnAt(off int64) (*Txn, bool) {
+	if off < FirstOffset || off >= f.Size() {
+		return nil, false
+	}
+	r := f.Reader(off, f.Size())
+	h, kind, _, err := r.header()
+	if err != nil || kind != "" || r.texts(&h) != nil {
+		return nil, false
+	}
+	return &r.txn, true
+}
+
 // A Place is a position between two transactions.
 type Place struct {
 	Offset int64

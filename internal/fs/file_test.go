@@ -149,6 +149,25 @@ func TestFile_Snapshot(t *testing.T) {
 	}
 }
 
+// TestFile_TxnAt asks for a transaction at every offset.
+func TestFile_TxnAt(t *testing.T) {
+	f := openFile(t, corpusPath(t, "multi_undo/Data.fs"))
+	places, err := walked(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	starts := map[int64]TID{}
+	for i := range places[1:] {
+		starts[places[i].Offset] = places[i+1].TID
+	}
+	for off := int64(-1); off <= f.Size()+1; off++ {
+		txn, ok := f.TxnAt(off)
+		if want, is := starts[off]; ok != is || ok && txn.TID != want {
+			t.Errorf("TxnAt(%d) = %v, %v, want %s, %v", off, txn, ok, want, is)
+		}
+	}
+}
+
 // TestFile_Aborted has a file that was opened while a transaction was voted,
 // which is then aborted; and one of which transactions vanish.
 func TestFile_Aborted(t *testing.T) {

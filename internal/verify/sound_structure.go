@@ -188,11 +188,8 @@ func (s *sounder) judgePrevious(rec *recSeen, before int64) (f Finding, bad bool
 // statusOf returns the status of the transaction that a record says it is in, 0
 // if there is none.
 func (s *sounder) statusOf(rec *fs.Record) fs.Status {
-	if rec.Txn < fs.FirstOffset {
-		return 0
-	}
-	txn, err := s.f.Reader(rec.Txn, s.f.Size()).Next()
-	if err != nil || txn.End() < rec.Offset {
+	txn, ok := s.f.TxnAt(rec.Txn)
+	if !ok || txn.End() < rec.Offset {
 		return 0
 	}
 	return txn.Status

@@ -78,8 +78,17 @@ func (o *outFile) open(path string) (err error) {
 	return nil
 }
 
-// notData refuses to put a text in the place of a data file.
+// besideData are the endings of ZODB's own files beside a data file.
+var besideData = []string{".index", ".lock", ".tmp"}
+
+// notData refuses to put a text in the place of a data file, or of what belongs to
+// one: if a lock was replaced, two writers would hold it.
 func notData(path string) error {
+	for _, ending := range besideData {
+		if base, ok := strings.CutSuffix(path, ending); ok && notData(base) != nil {
+			return &guardError{fmt.Errorf("%s belongs to the FileStorage %s: it is not overwritten", path, base)}
+		}
+	}
 	f, err := fs.OpenFile(path)
 	if err == nil {
 		defer f.Close()

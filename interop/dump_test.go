@@ -162,7 +162,14 @@ func compareDumps(t *testing.T, path string, known restoreDifference) {
 
 	blobs := []string{"--blobs-from", dir, "--blob-dir", filepath.Join(dir, "blobs")} // there are none
 	restored := filepath.Join(dir, "zrs.fs")
-	code, _, stderr := runZRSOn(t, theirs, append([]string{"restore", "-", restored}, blobs...)...)
+	input := "-"
+	if len(theirs) == 0 { // through a pipe that is no database but a failure
+		input = filepath.Join(t.TempDir(), "empty.dump")
+		if err := os.WriteFile(input, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, _, stderr := runZRSOn(t, theirs, append([]string{"restore", input, restored}, blobs...)...)
 	if code != 0 && code != 8 {
 		t.Fatalf("zrs restore: exit code %d\n%s", code, stderr)
 	}

@@ -57,7 +57,8 @@ To resume, begin with the last transaction that was seen: it comes again.
 
 What can be read is written before an error is reported. A transaction that was not
 finished at the end of the file is left out with a warning. Damage ends the dump with
-exit code 3, and makes --output leave no file. Blobs that are missing are counted, and
+exit code 3, and makes --output leave no file. If RANGE is one id, and FS has no such
+transaction, the exit code is 1. Blobs that are missing are counted, and
 make the exit code 8. --quiet is for what is said on standard error.`
 }
 
@@ -216,11 +217,19 @@ func (c *dumpCmd) once(ctx context.Context, e *env, d *dump.Dumper, out *outFile
 	} else {
 		err = e.withProgress("dumping", write)
 	}
+	if err == nil && tail == nil && c.isMissing(d) {
+		err = fmt.Errorf("%s: %w: %s", c.FS, errNoTxn, c.Range)
+	}
 	if err != nil || !errors.Is(tail, fs.ErrTornTail) {
 		return errors.Join(err, tail)
 	}
 	e.log.Warn("left out an incomplete transaction at the end of the data file", "err", tail)
 	return nil
+}
+
+// isMissing reports whether one transaction was asked for that is not there.
+func (c *dumpCmd) isMissing(d *dump.Dumper) bool {
+	return c.Range != nil && c.Range.single && d.Txn == nil && d.OIDs == nil && d.Stats.Transactions.Load() == 0
 }
 
 // write writes the transactions of f that are wanted.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -172,14 +173,32 @@ func printError(w io.Writer, prefix *color.Color, err error) {
 	if _, told := errors.AsType[*interruptedError](err); exitCode(err) == exitInterrupted && !told {
 		msg = "interrupted; the same command goes on where this one stopped"
 	}
-	fmt.Fprintf(w, "%s %s\n", prefix.Sprint("zrs:"), msg)
+	// What failed, and could not be undone for the same reason, is told once.
+	lines := slices.Compact(strings.Split(msg, "\n"))
+	fmt.Fprintf(w, "%s %s\n", prefix.Sprint("zrs:"), strings.Join(lines, "\n"))
 	if a, ok := errors.AsType[*adviceError](err); ok {
-		lead := "next:"
-		for _, line := range a.next {
-			fmt.Fprintf(w, "%-5s %s\n", lead, line)
-			lead = ""
-		}
+		writeNext(w, a.next)
 	}
+}
+
+// writeNext tells what to do next.
+func writeNext(w io.Writer, lines []string) {
+	lead := "next:"
+	for _, line := range lines {
+		fmt.Fprintf(w, "%-5s %s\n", lead, line)
+		lead = ""
+	}
+}
+
+// shellWord returns a word as a shell takes it, for a command to be pasted.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("/._-:@%+=,[]", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // A console is a stderr that a progress bar may be drawn on. It is safe for

@@ -128,6 +128,12 @@ func TestEnv_fail(t *testing.T) {
 		t.Errorf("stderr %q, stdout %q, want %q and nothing", stderr, stdout, want)
 	}
 
+	e, _, stderr = testEnv(t, outputFlags{})
+	e.fail(errors.Join(errors.New("disk full"), errors.New("disk full"), errors.New("and more")))
+	if s := stderr.String(); s != "zrs: disk full\nand more\n" {
+		t.Errorf("stderr %q, want each line once", s)
+	}
+
 	e, _, stderr = testEnv(t, outputFlags{LogFormat: "json", Quiet: true})
 	e.fail(err)
 	if s := stderr.String(); !strings.HasPrefix(s, "{") || !strings.Contains(s, `"exit_code":2`) || strings.Count(s, "\n") != 1 {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
@@ -22,6 +23,7 @@ var errCompression = errors.New("the compressed data is damaged")
 type inFile struct {
 	io.Reader
 	size  int64 // of the file, 0 if that is unknown
+	pipe  bool  // it is no regular file
 	read  atomic.Int64
 	close func()
 }
@@ -33,6 +35,7 @@ func openInput(ctx context.Context, stdin io.Reader, path string) (*inFile, erro
 	var src io.Reader
 	if path == "-" {
 		src, in.close = interruptible(ctx, stdin)
+		in.pipe = true
 	} else {
 		f, err := os.Open(path)
 		if err != nil {
@@ -41,8 +44,13 @@ func openInput(ctx context.Context, stdin io.Reader, path string) (*inFile, erro
 		src, in.close = f, func() { f.Close() }
 		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
 			in.size = fi.Size()
+			if in.size == 0 && (strings.HasSuffix(path, ".zst") || strings.HasSuffix(path, ".gz")) {
+				f.Close()
+				return nil, fmt.Errorf("%s: %w: the file is empty", path, errCompression)
+			}
 		} else {
 			src, in.close = interruptible(ctx, f)
+			in.pipe = true
 		}
 	}
 	if err := in.decompress(&countingReader{src, &in.read}); err != nil {

@@ -23,7 +23,7 @@ type infoCmd struct {
 // Help is the DESCRIPTION of zrs-info(1).
 func (*infoCmd) Help() string {
 	return `Tells the facts of the data file FS, as it is at this moment. FS may be in use: nothing
-is changed, and no lock is kept.
+is changed, and no lock is taken.
 
 With a KEY that value alone is printed, for scripts: an empty line if there is none, times as
 in RFC 3339, sizes in bytes. With --json it is a document of all values, or of the one; its
@@ -43,7 +43,8 @@ keys have underscores for hyphens, and null is a value that there is not. The ke
 	index-error                 why it is wrong
 	locked                      whether a writer has FS open: true or false
 	lock-pid                    the process id that it has noted
-	lock-error                  why that can't be told
+	lock-error                  why that can't be told, as where the writer may be in
+	                            another container or on another host
 	blobs, blob-bytes           files in --blob-dir that have the name of a blob
 	transactions, records       counts
 	objects                     number of objects with a current record

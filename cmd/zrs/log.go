@@ -34,14 +34,17 @@ transaction, and a time alone the last transaction up to it. The forms that the 
 have are explained by zrs help times.
 
 The end of a file of any size is found at once, and so are ranges and the history of an
-object (--oid) as far as there is an index file beside it.
+object (--oid) as far as there is an index file beside it. That history is found from the
+object's current revision back, by the pointers that each revision has to the one before
+and to the one whose data it has. Where a pack has cut these, older revisions that it kept
+are not found; zrs dump --oid reads the whole file, and has them all.
 
 User and description are printed in quotes, with escapes for whatever could upset a terminal.
 With --json each transaction is a line: schema, tid, time, status (complete, packed or
 undone), user, description, offset, bytes, records, objects, and with --stat changes, a list
 of oid, class, bytes, and for an undo data_tid, where its data is from; class and bytes are
-null for an object that is gone, and error says why if they could not be found. Texts that are not UTF-8 have their exact bytes in
-user_base64 and description_base64 too.
+null for an object that is gone, and error says why if they could not be found. Texts that
+are not UTF-8 have their exact bytes in user_base64 and description_base64 too.
 
 If a place in FS is damaged, what comes before it is shown, or with --reverse, -n or --oid
 what comes behind it, and the exit code is 3. If RANGE is one id, and FS has no such

@@ -254,15 +254,7 @@ func (w *logWriter) describe(r *fs.Reader, change *logChange) error {
 		return err
 	}
 	if module, name, ok := pickle.ClassName(w.data); ok {
-		change.Class = new(joinClass(module, name))
+		change.Class = new(pickle.FullName(module, name))
 	}
 	return nil
-}
-
-// joinClass returns a class as module.name.
-func joinClass(module, name string) string {
-	if module == "" {
-		return name
-	}
-	return module + "." + name
 }

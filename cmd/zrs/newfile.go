@@ -53,7 +53,7 @@ func newDataFile(name string, replace bool) (_ *dataFileToBe, err error) {
 func (n *dataFileToBe) publish() (saved string, err error) {
 	if n.old != nil {
 		saved = n.name + ".old-" + time.Now().UTC().Format("20060102T150405Z")
-		return saved, errors.Join(n.replace(saved), syncDir(filepath.Dir(n.name)))
+		return saved, errors.Join(n.replace(saved), fs.SyncDir(filepath.Dir(n.name)))
 	}
 	// The index comes first: one without a data file does no harm.
 	if err := n.moveIndex(); err != nil {
@@ -69,7 +69,7 @@ func (n *dataFileToBe) publish() (saved string, err error) {
 			return "", err
 		}
 	}
-	return "", syncDir(filepath.Dir(n.name))
+	return "", fs.SyncDir(filepath.Dir(n.name))
 }
 
 // replace puts the data file in the place of the old one, which gets the name

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"zrs/internal/verify"
 )
 
 const (
@@ -53,6 +55,14 @@ func (p *progress) follow(count func() (bytes, txns int64)) (stop func()) {
 		close(done)
 		wg.Wait()
 	}
+}
+
+// followVerify is follow for a verification.
+func (p *progress) followVerify(v *verify.Progress) (stop func()) {
+	return p.follow(func() (bytes, txns int64) {
+		p.setTotal(v.Total.Load())
+		return v.Bytes.Load(), v.Transactions.Load()
+	})
 }
 
 // withProgress runs job and meanwhile shows how far it is: as a bar (without a

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 type relationAnswer struct {
 	Schema   int             `json:"schema"`
 	Relation verify.Relation `json:"relation"`
+	ButFor   verify.Relation `json:"but_for_blobs,omitempty"` // the relation, if nothing but blobs is missing
 	ExitCode int             `json:"exit_code"`
 	A        sideAnswer      `json:"a"`
 	B        sideAnswer      `json:"b"`
@@ -37,6 +37,8 @@ type relationAnswer struct {
 	Extensions      int64              `json:"extensions_repickled"`
 	Blobs           int64              `json:"blobs"` // compared, or looked for
 	Seconds         float64            `json:"seconds"`
+
+	next []string // what to do
 }
 
 // A sideAnswer is about one of two storages.
@@ -117,10 +119,10 @@ type contentAnswer struct {
 // newRelationAnswer puts the result of a comparison into words.
 func newRelationAnswer(r *verify.Comparison, code int, took time.Duration) *relationAnswer {
 	a := &relationAnswer{
-		Schema: summarySchema, Relation: r.Relation, ExitCode: code,
+		Schema: summarySchema, Relation: r.Relation, ButFor: r.ButForBlobs, ExitCode: code,
 		A: newSideAnswer(&r.Sides[0]), B: newSideAnswer(&r.Sides[1]),
 		Differences: []differenceAnswer{}, DifferenceCount: r.DifferenceCount,
-		Extensions: r.Extensions, Blobs: r.Blobs, Seconds: float64(took.Milliseconds()) / 1000,
+		Extensions: r.Extensions, Blobs: r.Blobs, Seconds: inSeconds(took),
 	}
 	a.Common.Transactions, a.Common.Records = r.Transactions, r.Records
 	a.Common.LastTID, a.Common.LastTime = tidAnswer(r.LastCommon)
@@ -181,8 +183,7 @@ func tidAnswer(tid fs.TID) (*fs.TID, *time.Time) {
 	if tid == 0 {
 		return nil, nil
 	}
-	t := tid.Time()
-	return &tid, &t
+	return &tid, timeOf(tid)
 }
 
 // writeText prints the answer for a person.
@@ -219,14 +220,23 @@ func (a *relationAnswer) writeText(w io.Writer) error {
 	for _, s := range []*sideAnswer{&a.A, &a.B} {
 		s.writeOnly(&b)
 	}
+	writeNext(&b, a.next)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 // headline is the relation in a line.
 func (a *relationAnswer) headline() string {
-	text := string(a.Relation)
-	switch a.Relation {
+	if a.ButFor == "" {
+		return a.describe(a.Relation)
+	}
+	return fmt.Sprintf("%s: %s missing; but for that %s", a.Relation, count(a.A.BlobsMissing+a.B.BlobsMissing, "blob"), a.describe(a.ButFor))
+}
+
+// describe puts a relation into words.
+func (a *relationAnswer) describe(rel verify.Relation) string {
+	text := string(rel)
+	switch rel {
 	case verify.Behind, verify.BehindAfterPack, verify.Ahead, verify.AheadAfterPack:
 		text += fmt.Sprintf(" by %s, %s", count(a.Apart.Transactions, "transaction"), formatSeconds(a.Apart.Seconds))
 		ends := func(s *sideAnswer) string {
@@ -324,7 +334,7 @@ func (s *sideAnswer) writeOnly(b *strings.Builder) {
 func (s *sideAnswer) writeTxns(b *strings.Builder) {
 	for i := range s.Only {
 		t := &s.Only[i]
-		fmt.Fprintf(b, "    %s  %s  %s  %s  %s\n", t.TID, formatTime(t.Time), cmp.Or(printable(t.User), "-"), strconv.Quote(t.Description), t.objects())
+		fmt.Fprintf(b, "    %s  %s  %s  %s  %s\n", t.TID, formatTime(t.Time), cmp.Or(printable(t.User), "-"), quote(t.Description), t.objects())
 	}
 	if more := s.OnlyCount - int64(len(s.Only)); more > 0 {
 		fmt.Fprintf(b, "    ... and %s more: see --max-findings\n", groupDigits(more))

@@ -8,6 +8,7 @@ import (
 	iofs "io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"zrs/internal/dump"
@@ -42,6 +43,9 @@ the first backup made after that time, and then what is later is cut off: so not
 missing, unless a pack has come between. Each file must have the length and the MD5 that
 repozo has listed for it. FS must not exist, or --replace be given. Blobs are not in such
 backups.
+
+An input without transactions, up to --until, is taken for a mistake: it makes an empty
+database only if it is a file that is empty itself, and replaces none.
 
 Every object's data is checked against its checksum. A dump with checksums alone
 (--hash-only) can't be restored. Objects that have the data of another transaction need
@@ -138,21 +142,47 @@ func (c *restoreCmd) restore(ctx context.Context, e *env, sum *restoreSummary, p
 	}
 	defer func() { sum.count(r) }()
 	d := dump.NewDecoder(in)
+	read := func() error {
+		if err := r.Restore(ctx, d); err != nil || !sum.Created && !c.Replace {
+			return err
+		}
+		return c.notNothing(r.Stats.Transactions.Load(), in.pipe && in.read.Load() == 0)
+	}
 	switch {
 	case c.DryRun:
-		err = r.Restore(ctx, d)
+		err = read()
 	case sum.Created, c.Replace:
-		err = c.create(ctx, e, sum, r, d)
+		err = c.create(ctx, e, sum, r, read)
 	default:
 		err = c.extend(ctx, e, r, d)
 	}
 	if at, ok := errors.AsType[*dump.Error](err); ok && errors.Is(err, fs.ErrTIDOrder) {
-		return &guardError{fmt.Errorf("%s ends with %s, but %s begins with %s: nothing was changed",
-			c.FS, describeTID(r.After), c.In, describeTID(at.TID))}
+		return advise(&guardError{fmt.Errorf("%s ends with %s, but %s begins with %s: nothing was changed",
+			c.FS, describeTID(r.After), c.In, describeTID(at.TID))},
+			"if it was restored before, there is nothing to do;", "if it has the whole database, --replace puts it in the place of "+c.FS+", which is kept")
 	} else if ok {
 		return fmt.Errorf("%s: %w", c.In, err)
 	}
 	return err
+}
+
+// errNoInput is returned where a database would be made from nothing.
+var errNoInput = errors.New("there is no input: has the command failed that should write it?")
+
+// notNothing refuses to make a database without transactions of what is likely to
+// be a mistake: nothing came, or it is to take the place of one.
+func (c *restoreCmd) notNothing(txns int64, nothingCame bool) error {
+	switch {
+	case txns > 0:
+		return nil
+	case nothingCame:
+		return fmt.Errorf("%s: %w", c.In, errNoInput)
+	case c.Until != nil:
+		return &guardError{fmt.Errorf("%s has no transaction up to %s, which --until says", c.In, c.Until)}
+	case c.Replace:
+		return &guardError{fmt.Errorf("%s has no transaction: %s is not replaced by nothing", c.In, c.FS)}
+	}
+	return nil
 }
 
 // until returns the TID to stop at.
@@ -206,7 +236,7 @@ func (c *restoreCmd) extend(ctx context.Context, e *env, r *dump.Restorer, d *du
 }
 
 // create makes a new data file.
-func (c *restoreCmd) create(ctx context.Context, e *env, sum *restoreSummary, r *dump.Restorer, d *dump.Decoder) (err error) {
+func (c *restoreCmd) create(ctx context.Context, e *env, sum *restoreSummary, r *dump.Restorer, read func() error) (err error) {
 	n, err := newDataFile(c.FS, !sum.Created)
 	if err != nil {
 		return err
@@ -217,7 +247,7 @@ func (c *restoreCmd) create(ctx context.Context, e *env, sum *restoreSummary, r 
 		return err
 	}
 	r.Open = func() (*fs.Writer, error) { return w, nil }
-	if err := r.Restore(ctx, d); err != nil {
+	if err := read(); err != nil {
 		return errors.Join(err, w.Rollback(), w.Close())
 	}
 	if err := w.Close(); err != nil {
@@ -257,6 +287,8 @@ func adviseRestore(err error, c *restoreCmd) error {
 		return advise(err, "the dump begins in the middle of a history: first restore what is before it into "+c.FS)
 	case errors.Is(err, dump.ErrHashOnly):
 		return advise(err, "make a dump without --hash-only")
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return advise(err, c.FS+" is as it was; make room there and run the same again")
 	case errors.Is(err, dump.ErrCutShort), errors.Is(err, dump.ErrChecksum), errors.Is(err, errCompression):
 		return advise(err, c.FS+" is as it was; use another copy of the dump,", "or take what comes before with --until")
 	}
@@ -300,16 +332,8 @@ func (s *restoreSummary) count(r *dump.Restorer) {
 
 // finish fills in what follows from the rest and from how the command ended.
 func (s *restoreSummary) finish(err error, took time.Duration) {
-	s.Schema = summarySchema
-	s.ExitCode = exitCode(err)
-	if err != nil {
-		s.Error = err.Error()
-	}
-	if s.ToTID != 0 {
-		t := s.ToTID.Time()
-		s.ToTime = &t
-	}
-	s.Seconds = float64(took.Milliseconds()) / 1000
+	s.Schema, s.ExitCode, s.Error = summarySchema, exitCode(err), errorText(err)
+	s.ToTime, s.Seconds = timeOf(s.ToTID), inSeconds(took)
 }
 
 // writeText prints the summary for a person.

@@ -111,6 +111,9 @@ func (c *restoreCmd) cut(ctx context.Context, sum *restoreSummary, path string, 
 	if facts.PackedLater {
 		return fmt.Errorf("%s: %s: %w", c.In, describeTID(until), errPackedLater)
 	}
+	if err := c.notNothing(facts.Transactions, false); err != nil {
+		return err
+	}
 	sum.FirstTID, sum.ToTID = facts.First, facts.Last
 	sum.Transactions, sum.Records, sum.Bytes = facts.Transactions, facts.Records, facts.End
 	if facts.End == f.Size() {

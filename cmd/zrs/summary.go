@@ -48,16 +48,8 @@ func (s *catchupSummary) count(n *repl.Stats) {
 
 // finish fills in what follows from the rest and from how the command ended.
 func (s *catchupSummary) finish(err error, took time.Duration) {
-	s.Schema = summarySchema
-	s.ExitCode = exitCode(err)
-	if err != nil {
-		s.Error = err.Error()
-	}
-	if s.ToTID != 0 {
-		t := s.ToTID.Time()
-		s.ToTime = &t
-	}
-	s.Seconds = float64(took.Milliseconds()) / 1000
+	s.Schema, s.ExitCode, s.Error = summarySchema, exitCode(err), errorText(err)
+	s.ToTime, s.Seconds = timeOf(s.ToTID), inSeconds(took)
 }
 
 // writeText prints the summary for a person.
@@ -91,6 +83,17 @@ func (s *catchupSummary) writeText(w io.Writer) error {
 	_, err := io.WriteString(w, b.String())
 	return err
 }
+
+// errorText is what a JSON document says of how a command ended, "" if well.
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// inSeconds returns a time span in seconds, to the millisecond.
+func inSeconds(took time.Duration) float64 { return float64(took.Milliseconds()) / 1000 }
 
 // describeTID returns a transaction id with its time beside it.
 func describeTID(tid fs.TID) string {

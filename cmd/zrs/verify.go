@@ -125,14 +125,7 @@ func (c *verifyCmd) sound(ctx context.Context, f *fs.File, answer *soundAnswer, 
 		}
 		options.Blobs = blobs
 	}
-	total := max(1, f.Size())
-	if c.References {
-		total *= 2
-	}
-	p.setTotal(total)
-	defer p.follow(func() (bytes, txns int64) {
-		return options.Progress.Bytes.Load(), options.Progress.Transactions.Load()
-	})()
+	defer p.followVerify(options.Progress)()
 	report, err := verify.Sound(ctx, f, options)
 	answer.fill(report, options.Blobs != nil)
 	if err != nil {

@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"zrs/internal/fs"
 	"zrs/internal/verify"
@@ -121,10 +123,7 @@ func newFindingAnswer(f *verify.Finding) findingAnswer {
 func (a *soundAnswer) fill(r *verify.Report, blobs bool) {
 	a.Transactions, a.Records, a.Objects = r.Transactions, r.Records, r.Objects
 	a.LastTID, a.End, a.LostBytes = r.LastTID, r.End, r.Lost
-	if a.LastTID != 0 {
-		t := a.LastTID.Time()
-		a.LastTime = &t
-	}
+	a.LastTime = timeOf(a.LastTID)
 	if r.Tail != nil {
 		a.TornTail = &tailAnswer{r.Tail.Offset, r.TailBytes, r.Tail.TID, r.Tail.Detail}
 	}
@@ -141,11 +140,7 @@ func (a *soundAnswer) fill(r *verify.Report, blobs bool) {
 
 // finish fills in what follows from how the command ended.
 func (a *soundAnswer) finish(err error, took time.Duration) {
-	a.Sound, a.ExitCode = err == nil, exitCode(err)
-	if err != nil {
-		a.Error = err.Error()
-	}
-	a.Seconds = float64(took.Milliseconds()) / 1000
+	a.Sound, a.ExitCode, a.Error, a.Seconds = err == nil, exitCode(err), errorText(err), inSeconds(took)
 }
 
 // counts says how many findings there are that make a storage unsound.
@@ -279,10 +274,11 @@ func (a *findingAnswer) write(b *strings.Builder) {
 }
 
 // printable quotes a text from a database if a terminal could take it for
-// something else.
+// something else, and cuts it if it is very long.
 func printable(s string) string {
-	if quoted := fmt.Sprintf("%q", s); quoted != `"`+s+`"` {
-		return quoted
+	unprintable := func(r rune) bool { return !strconv.IsPrint(r) }
+	if len(s) > maxQuoted || !utf8.ValidString(s) || strings.IndexFunc(s, unprintable) >= 0 {
+		return quote(s)
 	}
 	return s
 }

@@ -93,16 +93,13 @@ func (c *verifyCmd) digest(ctx context.Context, e *env) error {
 		}
 	}
 	return e.withProgress("computing digests", func(p *progress) error {
-		defer p.follow(func() (bytes, txns int64) { return opts.Progress.Bytes.Load(), opts.Progress.Transactions.Load() })()
+		defer p.followVerify(opts.Progress)()
 		switch {
 		case c.Manifest != "":
-			p.setTotal(max(1, f.Size()))
 			return c.checkManifest(ctx, e, f, opts, c.Manifest)
 		case c.WriteManifest != "":
-			p.setTotal(max(1, f.Size()))
 			return c.writeManifest(ctx, e, f, opts)
 		}
-		p.setTotal(max(1, 2*f.Size()))
 		return c.printDigest(ctx, e, f, opts)
 	})
 }
@@ -112,6 +109,7 @@ func (c *verifyCmd) printDigest(ctx context.Context, e *env, f *fs.File, opts ve
 		end, _, err := f.End(ctx)
 		if err == nil {
 			opts.To, err = c.At.last(ctx, f, end)
+			opts.To = max(1, opts.To) // 0 would be all
 		}
 		if err != nil {
 			return err

@@ -28,12 +28,15 @@ Packs are local to each file, so healthy replicas often differ. The answer is on
                             differ in what both have: a fork, a lost transaction, a bit
                             that flipped. It is told where they part and what is only
                             on one side
-  damaged                   one of them can't be read to its end, or lacks blobs
+  damaged                   one of them can't be read to its end; or blobs are missing in
+                            what both have, and is told what they are but for that
 
 The exit code is 0 for equal and equal-after-pack, 3 if one is damaged, 8 if nothing but
-blobs is missing, and 1 for the rest. The rules, with their proof, are in docs/format.md.
+blobs is missing, as for one storage, and 1 for the rest: also if two have diverged and
+blobs are missing besides. The rules, with their proof, are in docs/format.md.
 
-With --json the answer is one document: schema, relation, exit_code, a and b (each name,
+With --json the answer is one document: schema, relation, but_for_blobs (the relation, if
+nothing but blobs is missing), exit_code, a and b (each name,
 transactions, records, first_tid, last_tid, last_time, packed_to, packed_away, only,
 only_count, torn_tail, damage, blobs_missing), common (transactions, records, last_tid,
 last_time), apart (transactions, seconds), differences (kind, missing_in, tid, time, oid,
@@ -89,10 +92,7 @@ func (c *verifyCmd) compare(ctx context.Context, e *env) error {
 	var result *verify.Comparison
 	start := time.Now()
 	err = e.withProgress("comparing", func(p *progress) error {
-		if a.file != nil && b.file != nil {
-			p.setTotal(max(1, a.file.Size()+b.file.Size()))
-		}
-		defer p.follow(func() (bytes, txns int64) { return opts.Progress.Bytes.Load(), opts.Progress.Transactions.Load() })()
+		defer p.followVerify(opts.Progress)()
 		result, err = verify.Compare(ctx, a.Source, b.Source, opts)
 		return err
 	})
@@ -101,6 +101,9 @@ func (c *verifyCmd) compare(ctx context.Context, e *env) error {
 	}
 	verdict := c.verdict(result)
 	answer := newRelationAnswer(result, exitCode(verdict), time.Since(start))
+	if answer.next = c.next(result, a, b); answer.next != nil {
+		verdict = advise(verdict, answer.next...)
+	}
 	if e.quiet {
 		return verdict
 	}
@@ -143,6 +146,7 @@ func (c *verifyCmd) compareOptions(ctx context.Context, a, b *comparedSource) (o
 			return opts, err
 		}
 		opts.From, opts.To, err = c.Range.resolve(ctx, src.file, end)
+		opts.To = max(1, opts.To) // 0 would be open
 		return opts, err
 	}
 	return opts, fmt.Errorf("--range: where neither is a file there is nothing to find %s in", c.Range)
@@ -209,6 +213,33 @@ func (c *verifyCmd) verdict(r *verify.Comparison) error {
 		return damagedError(r)
 	}
 	return &relationError{text, verify.ErrDiffer}
+}
+
+// next tells what to do about two storages that have diverged. Where part of them
+// was compared, or what packs explain was not left out, nothing follows from that.
+func (c *verifyCmd) next(r *verify.Comparison, a, b *comparedSource) []string {
+	switch {
+	case r.Relation != verify.Diverged, c.Mode != "auto", c.Range != nil:
+		return nil
+	case r.LastCommon == 0:
+		return []string{"make sure that the two are of one database, and that neither was replaced"}
+	case r.Sides[0].OnlyCount+r.Sides[1].OnlyCount == 0:
+		return []string{
+			"they differ in what both have, which no failover leaves: find out which is right before either is written to;",
+			"a third copy tells, or zrs verify --manifest",
+		}
+	}
+	next := []string{"find out which is right before either is written to again; then, to take the other back to where they part:"}
+	for _, s := range []struct {
+		file  *fs.File
+		path  string
+		other string
+	}{{a.file, c.A, c.B}, {b.file, c.B, c.A}} {
+		if s.file != nil {
+			next = append(next, fmt.Sprintf("zrs rewind %s --against %s --dry-run   if %s is right", shellWord(s.path), shellWord(s.other), s.other))
+		}
+	}
+	return next
 }
 
 // damagedError says what of two storages is damaged.

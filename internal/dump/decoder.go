@@ -14,6 +14,7 @@ import (
 	"hash/crc32"
 	"io"
 	"strconv"
+	"strings"
 
 	"zrs/internal/fs"
 )
@@ -127,7 +128,10 @@ const txnWord = "txn "
 // header reads the four lines that a transaction begins with.
 func (d *Decoder) header() error {
 	d.txn = fs.TxnHeader{}
-	if start, _ := d.r.Peek(len(txnWord)); d.line == 0 && string(start) != txnWord {
+	if start, err := d.r.Peek(len(txnWord)); d.line == 0 && string(start) != txnWord {
+		if err != nil && strings.HasPrefix(txnWord, string(start)) {
+			return d.cutShort(err)
+		}
 		return fmt.Errorf("%w: it begins with %q", ErrNotDump, start)
 	}
 	line, err := d.readLine()

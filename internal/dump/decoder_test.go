@@ -78,7 +78,7 @@ func TestDecoder_errors(t *testing.T) {
 	}{
 		{"binary", "FS30\x00\x01", ErrNotDump, 0},
 		{"other-text", "user \"\"\n", ErrNotDump, 0},
-		{"txn-alone", "txn", ErrNotDump, 0},
+		{"txn-alone", "txn", ErrCutShort, 0},
 		{"short-tid", "txn 03f4 \" \"\n", ErrSyntax, 1},
 		{"upper-case-tid", strings.ToUpper(head[:20]) + head[20:], ErrNotDump, 0},
 		{"no-status", "txn 03f4961566666666\n", ErrSyntax, 1},

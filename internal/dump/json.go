@@ -119,7 +119,7 @@ func (f *jsonFormat) describe(out *jsonRecord, x *txn, r *record) error {
 		return err
 	}
 	if module, name, ok := pickle.ClassName(data); ok {
-		class := joinName(module, name)
+		class := pickle.FullName(module, name)
 		out.Class = &class
 	}
 	out.Blob = pickle.IsBlobRecord(data)
@@ -131,13 +131,6 @@ func (f *jsonFormat) describe(out *jsonRecord, x *txn, r *record) error {
 		out.Data = data
 	}
 	return nil
-}
-
-func joinName(module, name string) string {
-	if module == "" {
-		return name
-	}
-	return module + "." + name
 }
 
 // jsonText returns what bytes are as text, and the bytes if that loses any.

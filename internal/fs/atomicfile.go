@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// syncDir makes the names in the directory path durable: what was created,
+// SyncDir makes the names in the directory path durable: what was created,
 // renamed or removed there.
-func syncDir(path string) error {
+func SyncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func replaceFile(path, tmp string, write func(io.Writer) error) (err error) {
 	if err := os.Rename(tmp, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
 // writeAndSync writes f through a buffer, makes it durable and closes it.
@@ -94,5 +94,5 @@ func ReplaceFile(path string, content func(f *os.File) ([]byte, error)) (err err
 	if err := os.Rename(tmp, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }

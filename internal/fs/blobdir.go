@@ -140,7 +140,7 @@ func CreateBlobDir(path string) (*BlobDir, error) {
 		return nil, err
 	}
 	for dir := range dirs {
-		if err := syncDir(dir); err != nil {
+		if err := SyncDir(dir); err != nil {
 			return nil, err
 		}
 	}
@@ -330,7 +330,7 @@ func (d *BlobDir) Sync(end int64) error {
 	d.batch = rest
 	for _, set := range []pathSet{d.dirs, d.above} {
 		for dir := range set {
-			d.start(func() error { return syncDir(dir) })
+			d.start(func() error { return SyncDir(dir) })
 		}
 	}
 	d.running.Wait()

@@ -57,6 +57,7 @@ type Kind string
 // The kinds of a [RecordError].
 const (
 	KindTornTail   Kind = "torn-tail"         // not damage, see ErrTornTail
+	KindMagic      Kind = "magic"             // the file's first bytes are not those of its format
 	KindLength     Kind = "length"            // a transaction's stored length can't be
 	KindTrailer    Kind = "redundant-length"  // the length after the transaction is another
 	KindStatus     Kind = "status"            // no known status

@@ -49,20 +49,34 @@ func (f *File) Info() iofs.FileInfo { return f.info }
 // Size returns how many bytes the file had when it was opened.
 func (f *File) Size() int64 { return f.info.Size() }
 
-// ReadAt is [io.ReaderAt], within the size that the file had.
+// ReadAt is [io.ReaderAt], within the size that the file had. A transaction that
+// was voted then may be aborted since, which cuts it off: bytes that are gone
+// are zeros, and so remain an unfinished transaction at the end.
 func (f *File) ReadAt(b []byte, off int64) (int, error) {
 	left := f.Size() - off
-	if left >= int64(len(b)) {
-		return f.file.ReadAt(b, off)
-	}
 	if left <= 0 {
 		return 0, io.EOF
 	}
-	n, err := f.file.ReadAt(b[:left], off)
-	if err == nil {
+	in := b[:min(left, int64(len(b)))]
+	n, err := f.file.ReadAt(in, off)
+	if errors.Is(err, io.EOF) {
+		clear(in[n:])
+		n, err = len(in), nil
+	}
+	if err == nil && n < len(b) {
 		err = io.EOF
 	}
 	return n, err
+}
+
+// stillHas returns an error if the file has become shorter than end, where a
+// finished transaction ended: no writer does that.
+func (f *File) stillHas(end int64) error {
+	info, err := f.file.Stat()
+	if err == nil && info.Size() < min(end, f.Size()) {
+		err = fmt.Errorf("%s: %w: to %d bytes, transactions were read up to %d", f.path, ErrTruncated, info.Size(), end)
+	}
+	return err
 }
 
 // Close closes the file.
@@ -70,6 +84,20 @@ func (f *File) Close() error { return f.file.Close() }
 
 // Reader returns a reader of the transactions in [pos, end), see [NewReader].
 func (f *File) Reader(pos, end int64) *Reader { return NewReader(f, f.path, pos, end) }
+
+// TxnAt returns the finished transaction that starts at an offset to which a
+// pointer led, if one does. Its records are not looked at.
+func (f *File) TxnAt(off int64) (*Txn, bool) {
+	if off < FirstOffset || off >= f.Size() {
+		return nil, false
+	}
+	r := f.Reader(off, f.Size())
+	h, kind, _, err := r.header()
+	if err != nil || kind != "" || r.texts(&h) != nil {
+		return nil, false
+	}
+	return &r.txn, true
+}
 
 // A Place is a position between two transactions.
 type Place struct {

@@ -148,3 +148,54 @@ func TestFile_Snapshot(t *testing.T) {
 		t.Errorf("End() = %v, %v: what was appended later counts", tail, err)
 	}
 }
+
+// TestFile_TxnAt asks for a transaction at every offset.
+func TestFile_TxnAt(t *testing.T) {
+	f := openFile(t, corpusPath(t, "multi_undo/Data.fs"))
+	places, err := walked(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	starts := map[int64]TID{}
+	for i := range places[1:] {
+		starts[places[i].Offset] = places[i+1].TID
+	}
+	for off := int64(-1); off <= f.Size()+1; off++ {
+		txn, ok := f.TxnAt(off)
+		if want, is := starts[off]; ok != is || ok && txn.TID != want {
+			t.Errorf("TxnAt(%d) = %v, %v, want %s, %v", off, txn, ok, want, is)
+		}
+	}
+}
+
+// TestFile_Aborted has a file that was opened while a transaction was voted,
+// which is then aborted; and one of which transactions vanish.
+func TestFile_Aborted(t *testing.T) {
+	source := readFile(t, corpusPath(t, "multi_undo/Data.fs"))
+	voted := TxnHeader{TID: MaxTID, Status: StatusCheckpoint, Length: 1 << 20}
+	path := filepath.Join(t.TempDir(), "Data.fs")
+	tail := append(voted.AppendTo(nil), bytes.Repeat([]byte("x"), 1<<20)...)
+	if err := os.WriteFile(path, slices.Concat(source, tail), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f := openFile(t, path)
+	end := int64(len(source))
+	pass := func() (Place, error, error) {
+		return Pass(t.Context(), f, Place{Offset: FirstOffset}, offsets, func(*Span, []int64) error { return nil })
+	}
+	for _, size := range []int64{f.Size(), end + txnHeaderSize, end + 1, end} {
+		if err := os.Truncate(path, size); err != nil {
+			t.Fatal(err)
+		}
+		if at, flaw, err := pass(); at.Offset != end || !errors.Is(flaw, ErrTornTail) || err != nil {
+			t.Errorf("cut to %d: Pass() = %v, %v, %v, want the end at %d and a torn tail", size, at, flaw, err, end)
+		}
+		if at, tail, err := f.End(t.Context()); at.Offset != end || !errors.Is(tail, ErrTornTail) || err != nil {
+			t.Errorf("cut to %d: End() = %v, %v, %v, want the end at %d and a torn tail", size, at, tail, err, end)
+		}
+	}
+	_, _, err := Pass(t.Context(), f, Place{Offset: FirstOffset}, offsets, func(*Span, []int64) error { return os.Truncate(path, end-1) })
+	if !errors.Is(err, ErrTruncated) {
+		t.Errorf("a transaction vanished: Pass() = %v, want %v", err, ErrTruncated)
+	}
+}

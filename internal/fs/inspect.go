@@ -33,6 +33,13 @@ type Visitor interface {
 	Flaw(flaw *RecordError)
 }
 
+// nobody is a Visitor where only what is returned is wanted.
+type nobody struct{}
+
+func (nobody) Txn(TID, Status)      {}
+func (nobody) Record(*Record, Kind) {}
+func (nobody) Flaw(*RecordError)    {}
+
 // Inspect looks at the transaction at the offset pos of f, in which something is
 // wrong: why is the [RecordError] of a [Reader].
 //

@@ -61,11 +61,43 @@ func writePID(f *os.File) error {
 	return f.Truncate(int64(len(text)))
 }
 
+// CreateLocked is [os.Create] for a file that one process at a time may write: it
+// is locked until it is closed. The error wraps [ErrLocked] if another has it.
+// Where there are no locks it does without.
+func CreateLocked(path string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+		if err != nil {
+			return nil, err
+		}
+		if err := lockExclusive(f); errors.Is(err, ErrLocked) {
+			f.Close()
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		// The one who had it may have given it another name, or removed it.
+		there, errThere := os.Stat(path)
+		info, err := f.Stat()
+		if err == nil && errThere == nil && os.SameFile(there, info) {
+			err = f.Truncate(0)
+			if err == nil {
+				return f, nil
+			}
+		}
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// errLocksUnseen is returned where no holder of a lock is seen, and there may be one.
+var errLocksUnseen = errors.New("none is seen, but the locks of other containers and hosts are not visible from here")
+
 // LockHolder reports whether a writer holds the lock on the lock file path, and
 // the process id that the file names, 0 if it names none: on this host, unless
-// the writer is on another or in a container. To find out it asks for a shared
-// lock, which fails if there is a holder, and else is given back at once: a
-// writer that starts in that very moment finds the file locked.
+// the writer is on another or in a container. It takes no lock to find out, be it
+// for an instant: a writer that started in that instant would find the file
+// locked, and give up. Where it can't tell otherwise it returns an error.
 func LockHolder(path string) (pid int, held bool, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, iofs.ErrNotExist) {
@@ -74,9 +106,8 @@ func LockHolder(path string) (pid int, held bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	defer f.Close() // gives the lock back
-	err = lockShared(f)
-	if !errors.Is(err, ErrLocked) {
+	defer f.Close()
+	if held, err = lockHeld(f); !held {
 		return 0, false, err
 	}
 	return lockPID(f), true, nil

@@ -12,14 +12,9 @@ import (
 // lockExclusive locks f without waiting. The error is [ErrLocked] if another
 // open file has the lock. It must be flock: ZODB uses that, and on Linux the
 // POSIX locks of fcntl neither see it nor are seen by it.
-func lockExclusive(f *os.File) error { return flock(f, unix.LOCK_EX) }
-
-// lockShared is lockExclusive for a lock that others may share.
-func lockShared(f *os.File) error { return flock(f, unix.LOCK_SH) }
-
-func flock(f *os.File, how int) error {
+func lockExclusive(f *os.File) error {
 	return control(f, func(fd int) error {
-		err := unix.Flock(fd, how|unix.LOCK_NB)
+		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return ErrLocked
 		}

@@ -10,4 +10,4 @@ import (
 // lockExclusive fails: without flock there is no lock that ZODB would respect.
 func lockExclusive(*os.File) error { return errors.ErrUnsupported }
 
-func lockShared(*os.File) error { return errors.ErrUnsupported }
+func lockHeld(*os.File) (bool, error) { return false, errors.ErrUnsupported }

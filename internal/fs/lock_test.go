@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -50,7 +51,11 @@ func TestLockHolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "Data.fs.lock")
 	check := func(what string, wantPID int, wantHeld bool) {
 		t.Helper()
-		if pid, held, err := LockHolder(path); pid != wantPID || held != wantHeld || err != nil {
+		pid, held, err := LockHolder(path)
+		if errors.Is(err, errLocksUnseen) && !wantHeld {
+			err = nil // the tests run in a container
+		}
+		if pid != wantPID || held != wantHeld || err != nil {
 			t.Errorf("%s: LockHolder() = %d, %v, %v, want %d, %v", what, pid, held, err, wantPID, wantHeld)
 		}
 	}
@@ -74,6 +79,33 @@ func TestLockHolder(t *testing.T) {
 	if _, _, err := LockHolder(filepath.Join(path, "x")); err == nil {
 		t.Error("LockHolder() below a file succeeds")
 	}
+}
+
+// TestLockHolder_Harmless has writers that start while somebody looks.
+func TestLockHolder_Harmless(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "Data.fs.lock")
+	done := make(chan struct{})
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				_, _, _ = LockHolder(path)
+			}
+		}
+	})
+	for range 3000 {
+		lock, err := LockFile(path)
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		unlock(t, lock)
+	}
+	close(done)
+	looking.Wait()
 }
 
 func TestLockFile_Fails(t *testing.T) {
@@ -268,10 +300,10 @@ func TestReplaceFile(t *testing.T) {
 
 func TestSyncDir(t *testing.T) {
 	dir := t.TempDir()
-	if err := syncDir(dir); err != nil {
+	if err := SyncDir(dir); err != nil {
 		t.Error(err)
 	}
-	if err := syncDir(filepath.Join(dir, "missing")); !errors.Is(err, iofs.ErrNotExist) {
-		t.Errorf("syncDir() = %v, want ErrNotExist", err)
+	if err := SyncDir(filepath.Join(dir, "missing")); !errors.Is(err, iofs.ErrNotExist) {
+		t.Errorf("SyncDir() = %v, want ErrNotExist", err)
 	}
 }

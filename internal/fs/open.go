@@ -12,6 +12,10 @@ import (
 // bytes is a database that was just created: its magic is zero.
 func openData(path string) (*os.File, Magic, error) {
 	var magic Magic
+	// To open a pipe is to wait for who writes to it.
+	if fi, err := os.Stat(path); err == nil && !fi.Mode().IsRegular() {
+		return nil, magic, errIrregular(path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, magic, err
@@ -26,7 +30,7 @@ func openData(path string) (*os.File, Magic, error) {
 func readMagic(f *os.File, path string) (Magic, error) {
 	var magic Magic
 	if fi, err := f.Stat(); err == nil && !fi.Mode().IsRegular() {
-		return magic, fmt.Errorf("%s: %w: not a regular file", path, ErrFormat)
+		return magic, errIrregular(path)
 	}
 	n, err := f.ReadAt(magic[:], 0)
 	switch {
@@ -43,7 +47,17 @@ func readMagic(f *os.File, path string) (Magic, error) {
 	case Magic{'F', 'S', '2', '0'}, Magic{'F', 'S', '1', '0'}, Magic{'F', 'S', '4', '3'}:
 		return magic, fmt.Errorf("%s: %w: format %s is too old; open and pack it with the ZODB it was made by", path, ErrFormat, magic[:])
 	}
+	if fi, err := f.Stat(); err == nil && isWhole(f, path, FirstOffset, fi.Size()) {
+		return magic, &RecordError{
+			Path: path, Kind: KindMagic, Err: ErrFormat,
+			Detail: fmt.Sprintf("damaged magic: it starts with %q, not FS30, but a whole transaction follows", magic[:]),
+		}
+	}
 	return magic, fmt.Errorf("%s: %w: it starts with %q, not FS30", path, ErrFormat, magic[:])
+}
+
+func errIrregular(path string) error {
+	return fmt.Errorf("%s: %w: not a regular file", path, ErrFormat)
 }
 
 // errPython2 says why a file with magic FS21 can't be replicated.

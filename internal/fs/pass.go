@@ -58,6 +58,9 @@ func Pass[T any](ctx context.Context, f *File, at Place, work func(*Span) T, the
 	if err == nil && isIO(p.flaw) {
 		return p.at, nil, p.flaw
 	}
+	if err == nil {
+		err = f.stillHas(p.at.Offset)
+	}
 	return p.at, p.flaw, err
 }
 
@@ -129,31 +132,35 @@ func runPass[T any](ctx context.Context, p *pass, work func(*Span) T, then func(
 
 // walk cuts the file into spans.
 func (p *pass) walk(ctx context.Context, found func(*Span)) {
-	for chunk := int64(firstChunk); p.at.Offset < p.end && ctx.Err() == nil; chunk = min(2*chunk, scanChunk) {
-		size := min(chunk, p.end-p.at.Offset)
-		buf := p.buffer(size)
-		b := buf[:size]
-		if n, err := p.src.ReadAt(b, p.at.Offset); n < len(b) {
-			if err == nil || err == io.EOF {
-				err = io.ErrUnexpectedEOF
+	chunk, large := int64(firstChunk), false
+	for p.at.Offset < p.end && ctx.Err() == nil {
+		s := &Span{Offset: p.at.Offset, Before: p.at.TID, src: p.src, path: p.path}
+		size, used, more := min(chunk, p.end-p.at.Offset), 0, true
+		if large = large && p.largeNext(); !large {
+			s.buf = p.buffer(size)
+			b := s.buf[:size]
+			if n, err := p.src.ReadAt(b, p.at.Offset); n < len(b) {
+				if err == nil || err == io.EOF {
+					err = io.ErrUnexpectedEOF
+				}
+				p.flaw = &RecordError{Path: p.path, Offset: p.at.Offset, Kind: KindIO, Err: err}
+				return
 			}
-			p.flaw = &RecordError{Path: p.path, Offset: p.at.Offset, Kind: KindIO, Err: err}
-			return
+			used, more = p.split(b)
+			s.data = b[:used]
 		}
-		s := &Span{Offset: p.at.Offset, Before: p.at.TID, src: p.src, path: p.path, buf: buf}
-		used, more := p.split(b)
 		if used == 0 && more {
-			p.release(buf)
+			p.release(s.buf)
 			if chunk < scanChunk {
+				chunk *= 2
 				continue // perhaps it fits in a larger one
 			}
-			s.buf, s.Large = nil, true
+			s.buf, s.data, s.Large, large = nil, nil, true, true
 			if !p.large() {
 				return
 			}
 		}
-		s.data, s.End = b[:used], p.at.Offset
-		if s.End > s.Offset {
+		if s.End = p.at.Offset; s.End > s.Offset {
 			found(s)
 		} else {
 			p.release(s.buf)
@@ -161,7 +168,20 @@ func (p *pass) walk(ctx context.Context, found func(*Span)) {
 		if !more {
 			return
 		}
+		chunk = min(2*chunk, scanChunk)
 	}
+}
+
+// largeNext reports whether the next transaction, too, is one that does not fit in
+// a chunk, as far as its header tells: then no chunk need be read to find out.
+func (p *pass) largeNext() bool {
+	var b [txnHeaderSize]byte
+	if n, _ := p.src.ReadAt(b[:], p.at.Offset); n < len(b) {
+		return false
+	}
+	h := decodeFixedHeader(b[:])
+	kind, _ := h.check(p.at.Offset, p.end)
+	return kind == "" && h.length+trailerSize > scanChunk
 }
 
 // buffer returns a buffer of at least size bytes.

@@ -3,6 +3,7 @@ package fs
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"os"
@@ -83,6 +84,31 @@ func TestPass(t *testing.T) {
 		if got[i] != want[i] {
 			t.Fatalf("record %d is at %d, want %d", i, got[i], want[i])
 		}
+	}
+}
+
+// TestScan_Large holds that of transactions that are larger than a chunk only the
+// headers are read.
+func TestScan_Large(t *testing.T) {
+	data := []byte("FS30")
+	for i := range 20 {
+		at := len(data)
+		head := TxnHeader{TID: TID(i + 1), Status: StatusComplete, Length: txnHeaderSize + recordHeaderSize + 2<<20}
+		data = head.AppendTo(data)
+		data = append(data, make([]byte, 24)...) // oid, tid, prev
+		data = binary.BigEndian.AppendUint64(data, uint64(at))
+		data = append(data, 0, 0)
+		data = binary.BigEndian.AppendUint64(data, 2<<20)
+		data = append(data, make([]byte, 2<<20)...)
+		data = binary.BigEndian.AppendUint64(data, head.Length)
+	}
+	src := &countedReader{ReaderAt: bytes.NewReader(data)}
+	s, err := scan(t.Context(), src, "", FirstOffset, int64(len(data)), 0, nil, nil)
+	if err != nil || s.err != nil || s.count != 20 {
+		t.Fatalf("scan() = %+v, %v", s, err)
+	}
+	if n := src.n.Load(); n > 4<<20 {
+		t.Errorf("%d bytes were read of %d", n, len(data))
 	}
 }
 

@@ -144,7 +144,7 @@ func initialize(f *os.File, path string) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
 // load finds the end of the file and fills the index.
@@ -293,7 +293,7 @@ func saveTail(path string, src io.ReaderAt, end, size int64) (string, error) {
 			err = closed
 		}
 		if err == nil {
-			err = syncDir(filepath.Dir(path))
+			err = SyncDir(filepath.Dir(path))
 		}
 		if err != nil {
 			_ = os.Remove(name) // only a copy

@@ -23,6 +23,9 @@ import (
 //
 // With a whole transaction behind it none of these is a torn tail: then the
 // bytes at pos were damaged later, and cutting them off would lose what follows.
+// Nor is a transaction that is whole but for its status or one of its lengths,
+// unless the status says that it was never finished. This is seen first, as it
+// takes no search: a file may have any number of those.
 func classifyEnd(src io.ReaderAt, path string, pos, end int64, kind Kind, detail string) error {
 	damaged := &RecordError{Path: path, Offset: pos, Kind: kind, Detail: detail}
 	torn := &RecordError{Path: path, Offset: pos, Kind: KindTornTail, Detail: detail}
@@ -49,6 +52,18 @@ func classifyEnd(src io.ReaderAt, path string, pos, end int64, kind Kind, detail
 		if h.length >= txnHeaderSize {
 			from = pos + int64(h.length) + trailerSize
 		}
+	} else {
+		in := &inspector{w: w, path: path, txn: pos, h: h, v: nobody{}}
+		_, stop, err := in.bounds()
+		if err != nil {
+			return &RecordError{Path: path, Offset: pos, Kind: KindIO, Err: err}
+		}
+		if stop != 0 {
+			if next := stop + trailerSize; isWhole(src, path, next, end) {
+				damaged.Detail += follows(next)
+			}
+			return damaged
+		}
 	}
 	whole, err := findWhole(src, path, from, end)
 	if err != nil {
@@ -58,7 +73,7 @@ func classifyEnd(src io.ReaderAt, path string, pos, end int64, kind Kind, detail
 		if h.status == StatusCheckpoint {
 			damaged.Kind = KindCheckpoint
 		}
-		damaged.Detail += fmt.Sprintf("; a whole transaction follows at %d", whole)
+		damaged.Detail += follows(whole)
 		return damaged
 	}
 	switch {
@@ -71,6 +86,8 @@ func classifyEnd(src io.ReaderAt, path string, pos, end int64, kind Kind, detail
 	return damaged
 }
 
+func follows(whole int64) string { return fmt.Sprintf("; a whole transaction follows at %d", whole) }
+
 func trailerIsZero(w *window, off int64) bool {
 	var b [trailerSize]byte
 	return w.small(off, b[:]) == nil && b == [trailerSize]byte{}
@@ -81,6 +98,7 @@ func trailerIsZero(w *window, off int64) bool {
 func findWhole(src io.ReaderAt, path string, from, end int64) (int64, error) {
 	const least = txnHeaderSize + trailerSize
 	w := window{src: src, end: end}
+	r := NewReader(src, path, from, end) // for all of them: its window is read once
 	for pos := from; pos+least <= end; {
 		n := min(windowSize, end-pos)
 		b, err := w.bytes(pos, int(n))
@@ -88,7 +106,7 @@ func findWhole(src io.ReaderAt, path string, from, end int64) (int64, error) {
 			return 0, err
 		}
 		for i := 0; i+txnHeaderSize <= len(b); i++ {
-			if maybeTxn(b[i:]) && isWhole(src, path, pos+int64(i), end) {
+			if maybeTxn(b[i:]) && r.wholeAt(pos+int64(i)) {
 				return pos + int64(i), nil
 			}
 		}
@@ -107,7 +125,12 @@ func maybeTxn(b []byte) bool {
 
 // isWhole reports whether a finished transaction with sound structure is at pos.
 func isWhole(src io.ReaderAt, path string, pos, end int64) bool {
-	r := NewReader(src, path, pos, end)
+	return NewReader(src, path, pos, end).wholeAt(pos)
+}
+
+// wholeAt is isWhole for a reader that is used for nothing else.
+func (r *Reader) wholeAt(pos int64) bool {
+	r.MoveTo(pos)
 	h, kind, _, err := r.header()
 	if err != nil || kind != "" || r.texts(&h) != nil {
 		return false

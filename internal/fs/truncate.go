@@ -138,7 +138,3 @@ func RemoveIndex(path string) error {
 	}
 	return SyncDir(filepath.Dir(path))
 }
-
-// SyncDir makes the names in the directory path durable: what was created,
-// renamed or removed there.
-func SyncDir(path string) error { return syncDir(path) }

@@ -7,6 +7,10 @@ const (
 	// the system call is cheap, small enough for many readers.
 	windowSize = 256 << 10
 
+	// firstSize is how much it fetches at a place to which it has jumped: behind
+	// a large record there may be another one.
+	firstSize = 16 << 10
+
 	// keepSize is the largest buffer that a reader keeps when it moves on.
 	keepSize = 4 * windowSize
 )
@@ -37,7 +41,11 @@ func (w *window) bytes(off int64, n int) ([]byte, error) {
 
 // fill makes the window start at off and have at least n bytes.
 func (w *window) fill(off int64, n int) error {
-	size := max(n, int(min(windowSize, w.end-off)))
+	ahead := int64(firstSize)
+	if gap := off - w.base - int64(len(w.buf)); len(w.buf) > 0 && off >= w.base && gap < firstSize {
+		ahead = windowSize
+	}
+	size := max(n, int(min(ahead, w.end-off)))
 	if cap(w.buf) < size || cap(w.buf) > keepSize && size <= windowSize {
 		w.buf = make([]byte, 0, max(size, min(windowSize, int(w.end-off))))
 	}

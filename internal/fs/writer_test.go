@@ -2,6 +2,7 @@ package fs
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -238,6 +239,39 @@ func lastTIDBefore(t *testing.T, data []byte, end int64) TID {
 		t.Fatal(err)
 	}
 	return c.last
+}
+
+// TestWriter_LastButOneField opens a file whose last transaction is whole but for
+// a field that makes it look unfinished.
+func TestWriter_LastButOneField(t *testing.T) {
+	orig := readFile(t, corpusPath(t, "multi_undo/Data.fs"))
+	last := len(orig) - trailerSize - int(binary.BigEndian.Uint64(orig[len(orig)-trailerSize:]))
+	for name, change := range map[string]func(b []byte){
+		"length":      func(b []byte) { b[last+lengthOffset+7]++ },
+		"high-length": func(b []byte) { b[last+lengthOffset] = 1 },
+		"status":      func(b []byte) { b[last+statusOffset] = 0 },
+		"trailer":     func(b []byte) { clear(b[len(b)-trailerSize:]) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := bytes.Clone(orig)
+			change(data)
+			path := filepath.Join(t.TempDir(), "Data.fs")
+			if err := os.WriteFile(path, data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := OpenWriter(t.Context(), path, WriterOptions{}); !errors.Is(err, ErrDamaged) {
+				t.Errorf("OpenWriter() = %v, want damage", err)
+			}
+			if !bytes.Equal(readFile(t, path), data) {
+				t.Error("the file was changed")
+			}
+			data[last+statusOffset] = byte(StatusCheckpoint)
+			if err := os.WriteFile(path, data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			closeWriter(t, openWriter(t, path, WriterOptions{})) // it was never finished
+		})
+	}
 }
 
 // TestWriter_DamageIsNotCut opens damaged files: they stay as they are.

@@ -142,3 +142,11 @@ func referredClass(id *Value) (module, name string, ok bool) {
 	}
 	return "", "class " + hex.EncodeToString(id.Data), true
 }
+
+// FullName returns a class as people write it, of what [ClassName] returns.
+func FullName(module, name string) string {
+	if module == "" {
+		return name
+	}
+	return module + "." + name
+}

@@ -115,6 +115,9 @@ func (s *sounder) inOld(rec *fs.Record) string {
 // behind the last one are left out: they may be about to be committed.
 func (s *sounder) extraBlobs(ctx context.Context) error {
 	slices.SortFunc(s.blobs, compareBlobs)
+	files, before := 0, s.o.Progress.Bytes.Load()
+	done := func(part float64) { s.o.Progress.Bytes.Store(before + int64(part*float64(s.blobShare()))) }
+	defer done(1)
 	for file, err := range s.o.Blobs.All() {
 		if err == nil {
 			err = context.Cause(ctx)
@@ -122,6 +125,8 @@ func (s *sounder) extraBlobs(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		files++
+		done(min(1, float64(files)/float64(len(s.blobs)+1)))
 		if file.TID > s.report.LastTID {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -96,6 +97,9 @@ func Compare(ctx context.Context, a, b *Source, opts CompareOptions) (*Compariso
 		c.sides[i] = s
 	}
 	c.formats(a, b)
+	if a.file != nil && b.file != nil { // how much an address sends nobody knows
+		opts.Progress.expect(max(1, a.Size()+b.Size()))
+	}
 	c.blobs.SetLimit(blobsAtOnce)
 	if err := errors.Join(c.run(ctx), c.blobs.Wait()); err != nil {
 		return nil, err
@@ -461,7 +465,7 @@ func (c *comparer) texts(a, b *fs.Txn) {
 	if !bytes.Equal(a.User, b.User) || !bytes.Equal(a.Description, b.Description) {
 		c.differ(Difference{
 			Kind: DiffTexts, Side: -1, TID: a.TID,
-			Detail: fmt.Sprintf("%q %q, and %q %q", a.User, a.Description, b.User, b.Description),
+			Detail: fmt.Sprintf("%s %s, and %s %s", shortText(a.User), shortText(a.Description), shortText(b.User), shortText(b.Description)),
 		})
 	}
 	if bytes.Equal(a.Extension, b.Extension) {
@@ -478,15 +482,27 @@ func (c *comparer) texts(a, b *fs.Txn) {
 	c.result.Extensions++
 }
 
+// shortText returns a text in quotes, or the start of a long one.
+func shortText(b []byte) string {
+	const most = 60
+	if len(b) <= most {
+		return strconv.Quote(string(b))
+	}
+	return strconv.Quote(string(b[:most])) + "..."
+}
+
 // differ takes note of a difference.
 func (c *comparer) differ(d Difference) {
 	c.found++
 	c.note(d)
 }
 
-// note takes note of a difference that may be found at any time.
+// note takes note of a difference that may be found at any time. Histories do not
+// part where a blob is missing.
 func (c *comparer) note(d Difference) {
-	c.differsAt(d.TID)
+	if d.Kind != DiffBlobMissing {
+		c.differsAt(d.TID)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.result.DifferenceCount++
@@ -511,28 +527,39 @@ func (c *comparer) conclude(ctx context.Context) error {
 			return err
 		}
 	}
-	slices.SortStableFunc(r.Differences, func(x, y Difference) int { return cmp.Compare(x.TID, y.TID) })
-	if a.res.Damage != nil || b.res.Damage != nil || a.res.BlobsMissing+b.res.BlobsMissing > 0 {
-		r.Relation = Damaged
-		return nil
-	}
-	if r.DifferenceCount > 0 || c.parted {
-		r.Relation = Diverged
-		return nil
-	}
-	r.Relation = Equal
+	slices.SortStableFunc(r.Differences, func(x, y Difference) int {
+		return cmp.Or(cmp.Compare(x.TID, y.TID), cmp.Compare(x.OID, y.OID), cmp.Compare(x.Side, y.Side))
+	})
+	missing := a.res.BlobsMissing + b.res.BlobsMissing // each of them is a difference
 	switch {
-	case a.res.OnlyCount > 0:
-		r.Relation = Ahead
-		r.apart(a.res, b.res)
-	case b.res.OnlyCount > 0:
-		r.Relation = Behind
-		r.apart(b.res, a.res)
-	}
-	if c.packed {
-		r.Relation = r.Relation.afterPack()
+	case a.res.Damage != nil || b.res.Damage != nil:
+		r.Relation = Damaged
+	case r.DifferenceCount > missing || c.parted:
+		r.Relation = Diverged
+	case missing > 0:
+		r.Relation, r.ButForBlobs = Damaged, c.related()
+	default:
+		r.Relation = c.related()
 	}
 	return nil
+}
+
+// related returns the relation of two that have not diverged.
+func (c *comparer) related() (rel Relation) {
+	a, b, r := c.sides[0].res, c.sides[1].res, c.result
+	rel = Equal
+	switch {
+	case a.OnlyCount > 0:
+		rel = Ahead
+		r.apart(a, b)
+	case b.OnlyCount > 0:
+		rel = Behind
+		r.apart(b, a)
+	}
+	if c.packed {
+		rel = rel.afterPack()
+	}
+	return rel
 }
 
 // apart takes note of by how much ahead is ahead of behind.

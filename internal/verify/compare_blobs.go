@@ -182,6 +182,9 @@ func (c *comparer) blobFiles(oid fs.OID, tid fs.TID, certain bool) error {
 		c.judgeBlobs(tid, oid, sums)
 		return nil
 	}
+	if c.opts.Progress.Total.Load() > 0 {
+		c.opts.Progress.Total.Add(sums[0].size + sums[1].size)
+	}
 	same, err := c.sameContents(files)
 	if err != nil || same {
 		if err == nil {

@@ -297,6 +297,12 @@ func (c *comparer) walk(ctx context.Context, s *side, after fs.TID, fn func(Stre
 	defer stream.Close()
 	file, _ := stream.(*fileStream)
 	var counted int64
+	if file != nil {
+		counted = file.pos
+		if c.opts.Progress.Total.Load() > 0 {
+			c.opts.Progress.expect(file.size - file.pos)
+		}
+	}
 	for {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

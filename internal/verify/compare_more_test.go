@@ -26,6 +26,9 @@ func TestCompare_Blobs(t *testing.T) {
 		{"another-place", "1/x a=1>bc b*hello c*world", "1/xy a=1>bc b*hellO c*world", "diverged texts 1", "diverged texts 1", "diverged texts 1, blob 1 b"},
 		{"another-order", good, "1 c*world a=1>bc b*hellO", "equal", "equal", "diverged blob 1 b"},
 		{"another-order-missing", good, "1 c* a=1>bc b*hello", "damaged blob-missing 1 c", "damaged blob-missing 1 c", "damaged blob-missing 1 c"},
+		{"missing-and-diverged", "1 a=1>bc b* c*world; 2 a=2", "1 a=1>bc b*hello c*world; 3 a=3", "diverged blob-missing 1 b", "diverged blob-missing 1 b", "diverged blob-missing 1 b"},
+		{"missing-and-altered", "1 a=1>bc b* c*world", "1 a=1>bc b*hello c*World", "damaged blob-missing 1 b", "damaged blob-missing 1 b", "diverged blob-missing 1 b, blob 1 c"},
+		{"missing-and-behind", "1 a=1>bc b* c*world", "1 a=1>bc b*hello c*world; 2 a=2", "damaged blob-missing 1 b", "damaged blob-missing 1 b", "damaged blob-missing 1 b"},
 		{"packed", "1p a=1>bc b*hello c*world", "1 a=1>bc b*hello c*World d*lost", "equal-after-pack", "equal-after-pack", "diverged blob 1 c"},
 		{"only-on-one-side", good, good + "; 2 b*", "behind", "behind", "behind"},
 	}
@@ -35,6 +38,9 @@ func TestCompare_Blobs(t *testing.T) {
 			for check, want := range map[BlobCheck]string{BlobsExist: tt.exist, BlobsSize: tt.size, BlobsContent: tt.contents} {
 				c := compare(t, a, b, blobOptions(check))
 				got := string(c.Relation)
+				if tt.name == "missing-and-diverged" && c.LastCommon != tidOf(1) {
+					t.Errorf("they part after %s, want %s", c.LastCommon, tidOf(1))
+				}
 				if c.DifferenceCount > 0 {
 					got += " " + differences(c)
 				}
@@ -49,11 +55,23 @@ func TestCompare_Blobs(t *testing.T) {
 	}
 }
 
+// What differs in texts is told in quotes, of long ones the start.
+func TestCompare_LongTexts(t *testing.T) {
+	a, b := pair(t, "1/"+strings.Repeat("\x1b", 60000)+" a=1", "1/x a=1")
+	c := compare(t, a, b, CompareOptions{})
+	if differences(c) != "texts 1" || len(c.Differences[0].Detail) > 600 || strings.Contains(c.Differences[0].Detail, "\x1b") {
+		t.Errorf("%s, %.1000q", differences(c), c.Differences[0].Detail)
+	}
+}
+
 // Where one side's directory is not known, nothing is said about that side.
 func TestCompare_BlobsOfOneSide(t *testing.T) {
 	a, b := pair(t, "1 a=1>b b*hello c*", "1 a=1>b b*hello c*")
 	b = FileSource(b.file, nil)
 	c := compare(t, a, b, blobOptions(BlobsExist))
+	if c.ButForBlobs != Equal || c.Relation != Damaged {
+		t.Errorf("%s, but for blobs %s", c.Relation, c.ButForBlobs)
+	}
 	if got := differences(c); got != "blob-missing 1 c" || c.Sides[0].BlobsMissing != 1 || c.Sides[1].BlobsMissing != 0 {
 		t.Errorf("got %s, %+v", got, c.Sides)
 	}

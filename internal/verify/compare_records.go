@@ -22,6 +22,7 @@ type txnCheck struct {
 	matched matchedRecords        // that stood side by side
 	last    [2]map[fs.OID]*lonely // of those that did not, by side
 	counts  [2]int64              // of all records
+	settled int64                 // of those that did not, the same on both sides
 }
 
 // matchedRecords are objects whose records stood side by side, with hashes of
@@ -82,7 +83,7 @@ func (l *lonely) same(o *lonely) bool {
 func (c *comparer) records(ctx context.Context, tid fs.TID) (count int64, err error) {
 	t := &c.txn
 	t.matched.clear()
-	t.counts = [2]int64{}
+	t.counts, t.settled = [2]int64{}, 0
 	var recs [2]*fs.Record
 	var ended [2]bool
 	for {
@@ -127,7 +128,7 @@ func (c *comparer) records(ctx context.Context, tid fs.TID) (count int64, err er
 	if t.last[0] != nil || t.last[1] != nil {
 		c.settle(tid)
 	}
-	return count, nil
+	return count + t.settled, nil
 }
 
 // mayLack reports whether the sides may lack records of the transaction at hand.
@@ -274,6 +275,7 @@ func (c *comparer) settleObject(s *side, tid fs.TID, oid fs.OID, ours, theirs *l
 			d.describe(1-s.number, theirs)
 		}
 	case ours.same(theirs):
+		c.txn.settled++
 		c.compareBlobSums(tid, oid, s, ours, theirs)
 		return
 	default:

@@ -131,6 +131,9 @@ func TestCompare(t *testing.T) {
 			}{{"as-is", a, b, tt.want}, {"exchanged", b, a, tt.want.mirrored()}} {
 				c := compare(t, order.a, order.b, CompareOptions{})
 				got := findings(c)
+				if order.want == Equal && c.Records != c.Sides[0].Records {
+					t.Errorf("%s: %d records in common of %d", order.name, c.Records, c.Sides[0].Records)
+				}
 				if c.Relation != order.want || got != tt.differences || c.Apart != tt.apart || c.LastCommon != tidOf(tt.common) {
 					t.Errorf("%s: Compare() = %s with %q, apart %d, last common %d\nwant %s with %q, apart %d, last common %d",
 						order.name, c.Relation, got, c.Apart, c.LastCommon>>32, order.want, tt.differences, tt.apart, tt.common)

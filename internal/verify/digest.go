@@ -45,6 +45,7 @@ func DigestFile(ctx context.Context, f *fs.File, opts DigestOptions) (*Digest, e
 		return nil, fmt.Errorf("%s: %w: %d bytes are more than an index can express", f.Path(), fs.ErrFormat, f.Size())
 	}
 	h, d := newHasher(f, opts), new(Digest)
+	h.opts.Progress.expect(2 * f.Size())
 	if err := h.index(ctx); err != nil {
 		return nil, err
 	}
@@ -171,6 +172,7 @@ type hashed struct {
 // records if they are wanted.
 func (h *hasher) each(ctx context.Context, records bool, fn func(*txnDigest) error) (tail, err error) {
 	var last fs.TID
+	h.opts.Progress.expect(h.f.Size())
 	_, flaw, err := fs.Pass(ctx, h.f, fs.Place{Offset: fs.FirstOffset}, func(s *fs.Span) *hashed {
 		if s.Large {
 			return nil

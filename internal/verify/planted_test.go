@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"testing"
 
@@ -55,6 +56,7 @@ func TestSound_Planted(t *testing.T) {
 			for f := range plant.Flips(base, every) {
 				rewrite(t, path, f.Data)
 				checkPlanted(t, &f, base, txns, sound(t, path, Options{}))
+				checkNotTorn(t, &f, path)
 			}
 		})
 	}
@@ -87,6 +89,20 @@ func checkPlanted(t *testing.T, f *plant.File, base []byte, txns []plant.Transac
 	}
 	if len(o.findings) > 6 {
 		t.Errorf("%s: %d findings: %+v", f.Name, len(o.findings), o.findings)
+	}
+}
+
+// checkNotTorn holds that what a writer would cut off is what Sound calls torn:
+// nothing, where a bit has flipped.
+func checkNotTorn(t *testing.T, f *plant.File, path string) {
+	t.Helper()
+	file, err := fs.OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, tail, err := file.End(t.Context()); err != nil || errors.Is(tail, fs.ErrTornTail) {
+		t.Errorf("%s: End() tells of %v, %v", f.Name, tail, err)
 	}
 }
 

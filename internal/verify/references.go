@@ -56,7 +56,8 @@ type walk struct {
 	late    atomic.Bool     // some are
 	orphans bool            // those that are left over are being read
 	report  References
-	perItem float64 // bytes of progress
+	before  int64   // bytes of progress that were done before
+	perItem float64 // and for each object
 	done    float64
 }
 
@@ -68,7 +69,7 @@ type place struct {
 
 // followReferences reads the current record of every object, from the root on.
 func (s *sounder) followReferences(ctx context.Context) error {
-	w := &walk{s: s, n: s.idx.Number()}
+	w := &walk{s: s, n: s.idx.Number(), before: s.o.Progress.Bytes.Load()}
 	s.report.References = &w.report
 	if w.n == 0 {
 		return nil
@@ -79,6 +80,7 @@ func (s *sounder) followReferences(ctx context.Context) error {
 	w.parents, w.waiting = make([]atomic.Uint32, w.n), make([]atomic.Uint64, w.n/64+1)
 	w.report.Gone = int64(s.gone.Len())
 	w.perItem = float64(s.f.Size()) / float64(w.n)
+	defer s.o.Progress.Bytes.Store(w.before + s.f.Size())
 
 	off, root, ok := s.idx.Find(0)
 	if _, gone := s.gone.Get(0); !ok || gone {
@@ -210,7 +212,7 @@ func (w *walk) batch(ctx context.Context, batch []place) (next []place, err erro
 		next = append(next, p.next...)
 	}
 	w.done += float64(len(batch)) * w.perItem
-	w.s.o.Progress.Bytes.Store(w.s.f.Size() + int64(w.done))
+	w.s.o.Progress.Bytes.Store(w.before + int64(w.done))
 	return next, nil
 }
 
@@ -329,10 +331,7 @@ func (w *walk) describe(f *Finding) {
 // does not tell.
 func className(data []byte) string {
 	module, name, _ := pickle.ClassName(data)
-	if module == "" {
-		return name
-	}
-	return module + "." + name
+	return pickle.FullName(module, name)
 }
 
 // referredClass returns the class that a record tells of the object oid, to which

@@ -48,6 +48,10 @@ type Comparison struct {
 	Relation Relation
 	Sides    [2]SideResult // A and B
 
+	// ButForBlobs is the relation that the two would have if no blob was missing,
+	// where that is all that is damaged; "" otherwise.
+	ButForBlobs Relation
+
 	// Equal transactions: how many, their records, and the last of those before
 	// the first difference. 0: there is none.
 	Transactions, Records int64

@@ -26,10 +26,17 @@ type Options struct {
 
 // A Progress tells how far a verification is. It may be read at any time.
 type Progress struct {
-	// Bytes out of the size of the file; where references are followed, out of
-	// twice that.
-	Bytes        atomic.Int64
+	// Bytes are done of Total, which may grow: other work counts as the bytes of
+	// the file that take about as long. Total is 0 if it is unknown.
+	Bytes, Total atomic.Int64
 	Transactions atomic.Int64
+}
+
+// expect says that n more bytes will be done.
+func (p *Progress) expect(n int64) {
+	if more := p.Bytes.Load() + n - p.Total.Load(); more > 0 {
+		p.Total.Add(more)
+	}
 }
 
 // An IndexState says how the index file beside a data file compares with it.
@@ -101,6 +108,7 @@ func Sound(ctx context.Context, f *fs.File, o Options) (*Report, error) {
 		return new(Report), fmt.Errorf("%s: %w: %d bytes are more than an index can express", f.Path(), fs.ErrFormat, f.Size())
 	}
 	s := newSounder(f, o)
+	o.Progress.expect(s.work())
 	err := s.structure(ctx)
 	if err == nil && o.Blobs != nil {
 		err = s.extraBlobs(ctx)
@@ -111,6 +119,21 @@ func Sound(ctx context.Context, f *fs.File, o Options) (*Report, error) {
 	s.report.Memory = s.idx.Bytes()
 	return &s.report, err
 }
+
+// work is how much there is to do, as Progress counts it.
+func (s *sounder) work() int64 {
+	total := s.f.Size()
+	if s.o.Blobs != nil {
+		total += s.blobShare()
+	}
+	if s.o.References {
+		total += s.f.Size()
+	}
+	return max(1, total)
+}
+
+// blobShare is what looking for blobs without records counts as in Progress.
+func (s *sounder) blobShare() int64 { return s.f.Size() / 4 }
 
 // A sounder holds what is known of the file up to a place.
 type sounder struct {

@@ -40,17 +40,9 @@ func (s *sounder) structure(ctx context.Context) error {
 // flaw, and returns where the file goes on: nowhere behind a torn tail.
 func (s *sounder) flawed(end fs.Place, flaw error) (next fs.Place, torn bool, err error) {
 	if errors.Is(flaw, fs.ErrTornTail) {
-		// Of a transaction that is whole, but for one field, nothing is torn
-		// unless it was not finished.
-		result, err := fs.Inspect(s.f, end.Offset, flaw, nobody{})
-		if err != nil {
-			return end, false, err
-		}
-		if result.Lost || result.Status == fs.StatusCheckpoint {
-			s.report.Tail, _ = errors.AsType[*fs.RecordError](flaw)
-			s.report.TailBytes = s.f.Size() - end.Offset
-			return end, true, nil
-		}
+		s.report.Tail, _ = errors.AsType[*fs.RecordError](flaw)
+		s.report.TailBytes = s.f.Size() - end.Offset
+		return end, true, nil
 	}
 	l := s.newLook(end.TID)
 	l.inOrder = true
@@ -69,13 +61,6 @@ func (s *sounder) flawed(end fs.Place, flaw error) (next fs.Place, torn bool, er
 	}
 	return next, false, s.applyLook(l)
 }
-
-// nobody is an [fs.Visitor] that only the inspection's result is wanted for.
-type nobody struct{}
-
-func (nobody) Txn(fs.TID, fs.Status)      {}
-func (nobody) Record(*fs.Record, fs.Kind) {}
-func (nobody) Flaw(*fs.RecordError)       {}
 
 // look is what workers do with a span. One that is large is left to apply.
 func (s *sounder) look(span *fs.Span) *look {
@@ -124,9 +109,9 @@ func (s *sounder) applyLook(l *look) error {
 	s.report.Records += l.records
 	s.report.blobCount.add(&l.blobCount)
 	s.blobs = append(s.blobs, l.blobs...)
-	if l.python3 != 0 && s.report.Kinds[KindMagic] == 0 {
+	if l.python3 != 0 && s.report.Kinds[fs.KindMagic] == 0 {
 		s.found(&Finding{
-			Kind: KindMagic, Severity: Damage,
+			Kind: fs.KindMagic, Severity: Damage,
 			Detail: fmt.Sprintf("the file begins with %q, of ZODB on Python 2, the record at %d was written by Python 3", fs.MagicPython2[:], l.python3),
 		})
 	}
@@ -203,11 +188,8 @@ func (s *sounder) judgePrevious(rec *recSeen, before int64) (f Finding, bad bool
 // statusOf returns the status of the transaction that a record says it is in, 0
 // if there is none.
 func (s *sounder) statusOf(rec *fs.Record) fs.Status {
-	if rec.Txn < fs.FirstOffset {
-		return 0
-	}
-	txn, err := s.f.Reader(rec.Txn, s.f.Size()).Next()
-	if err != nil || txn.End() < rec.Offset {
+	txn, ok := s.f.TxnAt(rec.Txn)
+	if !ok || txn.End() < rec.Offset {
 		return 0
 	}
 	return txn.Status

@@ -31,7 +31,7 @@ func TestSound_Corpus(t *testing.T) {
 		"copied_packed/Data.fs":            {index: IndexCurrent},
 		"corrupt/byte_lost.fs":             {findings: []finding{{fs.KindTrailer, 554}}},
 		"corrupt/data_byte.fs":             {extra: "no structure shows it"},
-		"corrupt/magic.fs":                 {findings: []finding{{KindMagic, 0}}},
+		"corrupt/magic.fs":                 {findings: []finding{{fs.KindMagic, 0}}},
 		"corrupt/oid.fs":                   {extra: "a new object of another id, which nothing but an index would know"},
 		"corrupt/plen.fs":                  {findings: []finding{{fs.KindRecord, 587}}},
 		"corrupt/prev.fs":                  {findings: []finding{{KindPrevChain, 587}}},

@@ -25,6 +25,13 @@ func TestMain(m *testing.M) {
 
 // TestScript runs testdata/script/COMMAND_topic.txtar: what a user sees.
 func TestScript(t *testing.T) {
+	t.Cleanup(func() { // after all of them
+		for _, pattern := range []string{"*", "*/*"} {
+			if found, _ := filepath.Glob("../../testdata/corpus/" + pattern + ".zrs"); found != nil {
+				t.Errorf("a script serves files of the corpus, not copies: %v", found)
+			}
+		}
+	})
 	p := scriptParams()
 	p.Dir = "testdata/script"
 	testscript.Run(t, p)
@@ -208,7 +215,7 @@ func TestHelpTexts(t *testing.T) {
 	}
 	app := newParser(new(cli)).Model
 	check("zrs", app.Help)
-	verbs := []string{"Serve", "Keep", "Bring", "Say", "Tell", "Show", "Explain", "Write"}
+	verbs := []string{"Serve", "Keep", "Bring", "Say", "Tell", "Show", "Explain", "Write", "Make"}
 	for _, cmd := range app.Leaves(false) {
 		check(cmd.Name, cmd.Help)
 		if verb, _, _ := strings.Cut(cmd.Help, " "); !slices.Contains(verbs, verb) {
@@ -279,6 +286,7 @@ func TestHelpTexts_current(t *testing.T) {
 
 // TestExamples parses the commands in the examples: they must be valid.
 func TestExamples(t *testing.T) {
+	words := regexp.MustCompile(`'[^']*'|\S+`)
 	app := newParser(new(cli)).Model
 	for _, cmd := range append([]*kong.Node{app.Node}, app.Leaves(true)...) {
 		text := strings.ReplaceAll(examples(cmd), "\\\n", " ")
@@ -286,7 +294,7 @@ func TestExamples(t *testing.T) {
 		for line := range strings.Lines(text) {
 			line, code := strings.CutPrefix(line, "\t")
 			line, _, _ = strings.Cut(line, " > ")
-			args := strings.Fields(line)
+			args := words.FindAllString(line, -1)
 			for len(args) > 0 && strings.HasPrefix(args[0], "ZRS_") {
 				name, value, _ := strings.Cut(args[0], "=")
 				t.Setenv(name, value)

@@ -69,11 +69,11 @@ func (*promoteCmd) Examples() string {
 
 	zrs promote --dry-run /srv/zodb/Data.fs --blob-dir /srv/zodb/blobs
 
-Promote a running secondary, after the old primary's host was switched off, unless more
+Promote a running secondary, after the old primary's server was stopped, unless more
 than five seconds are known to be lost:
 
 	zrs promote --control /srv/zodb/Data.fs.control --max-loss 5s \
-	    --fence-cmd 'ipmitool -H db1-console power off'`
+	    --fence-cmd 'ssh db1 systemctl stop zeo'`
 }
 
 // Validate is kong's hook after parsing.

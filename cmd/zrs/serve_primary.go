@@ -63,7 +63,7 @@ func (c *servePrimaryCmd) Validate() error {
 
 // Run is what the command does.
 func (c *servePrimaryCmd) Run(ctx context.Context, e *env) error {
-	identity, err := c.identity(e)
+	identity, err := c.identity()
 	if err != nil {
 		return err
 	}
@@ -71,9 +71,9 @@ func (c *servePrimaryCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	p := c.primary(tailer.Log(), identity, e)
+	var blobs *fs.BlobDir
 	if c.BlobDir != "" {
-		if p.Blobs, err = fs.OpenBlobDir(c.BlobDir); err != nil {
+		if blobs, err = fs.OpenBlobDir(c.BlobDir); err != nil {
 			return err
 		}
 	}
@@ -81,59 +81,55 @@ func (c *servePrimaryCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	identity = c.mint(identity, e)
+	p := c.primary(tailer.Log(), identity, e)
+	p.Blobs = blobs
 	return stopped(c.run(ctx, e, &node.Node{Path: c.FS, Identity: identity, Tailer: tailer, Primary: p, Listener: l}))
 }
 
-// identity returns the identity of the database, which a database that is served
-// for the first time gets. What is known not to be the primary is not served.
-func (c *servePrimaryCmd) identity(e *env) (*epoch.Keeper, error) {
+// identity returns the identity of the database. What is known not to be the
+// primary is not served.
+func (c *servePrimaryCmd) identity() (*epoch.Keeper, error) {
 	k, err := epoch.Open(c.FS)
 	if err != nil {
 		return nil, adviseSidecar(err, c.FS)
 	}
+	const anyRole = "to serve it all the same, as it is: --any-role"
+	promote := "zrs promote " + c.FS + "   makes it the primary;"
 	s := k.Sidecar()
-	sidecar := epoch.SidecarPath(c.FS)
-	var no error
 	switch {
 	case c.AnyRole:
 		return k, nil
 	case s.Superseded != nil:
-		no = advise(&guardError{fmt.Errorf("%s: %w, epoch %s: it must not be served as the primary", c.FS, epoch.ErrSuperseded, s.Superseded.Epoch)},
-			"zrs rewind "+c.FS+" --against NEW-PRIMARY --dry-run   shows what only this one has;",
-			"to serve it all the same, as it is: --any-role")
+		return nil, advise(&guardError{fmt.Errorf("%s: %w, epoch %s: it must not be served as the primary", c.FS, epoch.ErrSuperseded, s.Superseded.Epoch)},
+			"zrs rewind "+c.FS+" --against NEW-PRIMARY --dry-run   shows what only this one has;", anyRole)
 	case s.Role == epoch.Secondary:
-		no = advise(&guardError{fmt.Errorf("%s is a secondary", c.FS)},
-			"zrs promote "+c.FS+"   makes it the primary;", "zrs serve-secondary --replicate-to serves further secondaries from one;",
-			"to serve it all the same, as it is: --any-role")
+		return nil, advise(&guardError{fmt.Errorf("%s is a secondary", c.FS)},
+			promote, "zrs serve-secondary --replicate-to serves further secondaries from one;", anyRole)
 	case s.Copied:
-		no = advise(&guardError{fmt.Errorf("%s was copied from where its primary may still be", sidecar)},
-			"zrs promote "+c.FS+"   makes it the primary;", "to serve it all the same, as it is: --any-role")
-	case s.Role == epoch.Primary:
-		return k, nil
+		return nil, advise(&guardError{fmt.Errorf("%s was copied from where its primary may still be", epoch.SidecarPath(c.FS))},
+			promote, anyRole)
 	}
-	if no != nil {
-		return nil, no
-	}
-	if err := noNewIdentity(c.FS); err != nil {
-		return nil, err
-	}
-	err = k.Update(func(s *epoch.Sidecar) {
-		*s = epoch.Sidecar{Lineage: epoch.Begin(), Role: epoch.Primary, Since: time.Now().UTC().Truncate(time.Second)}
-	})
-	if err != nil {
-		e.log.Warn("the database gets no identity: secondaries have to rely on comparing histories", "path", sidecar, "err", err)
-		return nil, nil
-	}
-	e.log.Info("the database has an identity now", "path", sidecar, "database", k.Lineage().Database)
 	return k, nil
 }
 
-// noNewIdentity refuses what is no data file, before anything is written beside
-// it.
-func noNewIdentity(path string) error {
-	f, err := fs.OpenFile(path)
-	if err != nil {
-		return err
+// mint gives a database that is served for the first time an identity, and returns
+// what is known then: nil where it can't be kept.
+func (c *servePrimaryCmd) mint(k *epoch.Keeper, e *env) *epoch.Keeper {
+	if s := k.Sidecar(); c.AnyRole || s.Role == epoch.Primary && s.Known() {
+		return k
 	}
-	return f.Close()
+	sidecar := epoch.SidecarPath(c.FS)
+	err := k.Update(func(s *epoch.Sidecar) {
+		if !s.Known() {
+			s.Lineage = epoch.Begin()
+		}
+		s.Role, s.Since = epoch.Primary, time.Now().UTC().Truncate(time.Second)
+	})
+	if err != nil {
+		e.log.Warn("the database gets no identity: secondaries have to rely on comparing histories", "path", sidecar, "err", err)
+		return nil
+	}
+	e.log.Info("the database has an identity now", "path", sidecar, "database", k.Lineage().Database)
+	return k
 }

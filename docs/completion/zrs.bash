@@ -1,6 +1,6 @@
 # bash completion for zrs. Written by zrs completion bash. Do not edit.
 
-_zrs_commands='serve-primary serve-secondary catchup verify dump restore info log check help completion'
+_zrs_commands='serve-primary serve-secondary catchup verify dump restore promote info log check status control help completion'
 _zrs_shared='--help -h --version --quiet -q --json --color=auto,always,never --progress=auto,always,never --log-level=debug,info,warn,error --log-format=text,json'
 
 # _zrs_command sets what the command $1 takes.
@@ -8,13 +8,13 @@ _zrs_command() {
     flags='' args=()
     case $1 in
     serve-primary)
-        flags='--replicate-to=@ --blob-dir=@directory --allow=@ --max-connections=@ --missing-blob=warn,fail --unknown-start=refuse,serve --write-timeout=@ --control=@ --stop-timeout=@ --poll=@ --any-role'
+        flags='--replicate-to=@ --blob-dir=@directory --allow=@ --max-connections=@ --missing-blob=warn,fail --unknown-start=refuse,serve --write-timeout=@ --control=@file --stop-timeout=@ --poll=@ --any-role'
         args=(@file) ;;
     serve-secondary)
-        flags='--replicate-from=@ --blob-dir=@directory --protocol=auto,zrs+1,zrs2 --check-history=tail,full,none --keep-alive-delay=@ --dead-after=@ --reconnect-delay=@ --reconnect-max=@ --replicate-to=@ --allow=@ --max-connections=@ --missing-blob=warn,fail --unknown-start=refuse,serve --write-timeout=@ --control=@ --stop-timeout=@'
+        flags='--replicate-from=@ --blob-dir=@directory --protocol=auto,zrs,zc.zrs --check-history=tail,full,none --keep-alive-delay=@ --dead-after=@ --reconnect-delay=@ --reconnect-max=@ --replicate-to=@ --allow=@ --max-connections=@ --missing-blob=warn,fail --unknown-start=refuse,serve --write-timeout=@ --control=@file --stop-timeout=@'
         args=(@file) ;;
     catchup)
-        flags='--blob-dir=@directory --source-blob-dir=@directory --protocol=auto,zrs+1,zrs2 --check-history=tail,full,none --until=@ --dry-run --limit-rate=@ --timeout=@'
+        flags='--blob-dir=@directory --source-blob-dir=@directory --protocol=auto,zrs,zc.zrs --check-history=tail,full,none --until=@ --dry-run --limit-rate=@ --timeout=@'
         args=(@file @file) ;;
     verify)
         flags='--blob-dir=@directory --blobs=auto,none,exist,size,content --references --max-findings=@ --other-blob-dir=@directory --mode=auto,history,current --quick --range=@ --allow-behind --timeout=@ --digest --at=@ --write-manifest=@file --manifest=@file'
@@ -25,6 +25,9 @@ _zrs_command() {
     restore)
         flags='--blob-dir=@directory --blobs-from=@directory --until=@ --replace --dry-run'
         args=(@file @file) ;;
+    promote)
+        flags='--control=@file --blob-dir=@directory --full --expect-tid=@ --max-loss=@ --fence-cmd=@ --fence-timeout=@ --source-lives --any-role --dry-run'
+        args=(@file) ;;
     info)
         flags='--blob-dir=@directory --quick --digest-at=@'
         args=(@file path,magic,size,end,last-tid,last-time,tail,tail-offset,tail-bytes,first-tid,first-time,packed-tid,packed-time,index,index-end,index-behind,index-error,locked,lock-pid,lock-error,blobs,blob-bytes,transactions,records,objects,damage) ;;
@@ -34,9 +37,15 @@ _zrs_command() {
     check)
         flags='--warning=@ -w=@ --critical=@ -c=@ --storage=@ --timeout=@ --compat --output-metrics -m --error=@ -e=@'
         args=(@file) ;;
+    status)
+        flags='--watch -w --interval=@ --timeout=@'
+        args=(@file) ;;
+    control)
+        flags='--timeout=@'
+        args=(pause,resume,reload,shutdown @file) ;;
     help)
         flags=''
-        args=(serve-primary,serve-secondary,catchup,verify,dump,restore,info,log,check,help,completion,addresses,times,ranges,exit-codes,environment) ;;
+        args=(serve-primary,serve-secondary,catchup,verify,dump,restore,promote,info,log,check,status,control,help,completion,addresses,times,ranges,exit-codes,environment) ;;
     completion)
         flags=''
         args=(bash,zsh,fish) ;;

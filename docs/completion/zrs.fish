@@ -28,11 +28,17 @@ function __zrs_words
                     set skip 1
                 case 'restore --blob-dir' 'restore --blobs-from' 'restore --until'
                     set skip 1
+                case 'promote --control' 'promote --blob-dir' 'promote --expect-tid' 'promote --max-loss' 'promote --fence-cmd' 'promote --fence-timeout'
+                    set skip 1
                 case 'info --blob-dir' 'info --digest-at'
                     set skip 1
                 case 'log --max-count' 'log -n' 'log --user' 'log --grep' 'log --oid'
                     set skip 1
                 case 'check --warning' 'check -w' 'check --critical' 'check -c' 'check --storage' 'check --timeout' 'check --error' 'check -e'
+                    set skip 1
+                case 'status --interval' 'status --timeout'
+                    set skip 1
+                case 'control --timeout'
                     set skip 1
             end
         else
@@ -74,7 +80,7 @@ complete -c zrs -n '__zrs_in serve-primary' -l max-connections -r -f -d 'Serve a
 complete -c zrs -n '__zrs_in serve-primary' -l missing-blob -r -f -a 'warn fail' -d 'When a blob is missing on disk: warn (send its record alone, as zc.zrs does) or fail (close the connection before it)'
 complete -c zrs -n '__zrs_in serve-primary' -l unknown-start -r -f -a 'refuse serve' -d 'When a secondary\'s last transaction never was in FS: refuse it, since its history has diverged, or serve it what is later, as zc.zrs does'
 complete -c zrs -n '__zrs_in serve-primary' -l write-timeout -r -f -d 'Close a connection whose secondary has read nothing for this long'
-complete -c zrs -n '__zrs_in serve-primary' -l control -r -f -d 'Make the control socket here; default is FS.control. With none there is no control socket'
+complete -c zrs -n '__zrs_in serve-primary' -l control -r -F -d 'Make the control socket here, not at FS.control, or make none (none)'
 complete -c zrs -n '__zrs_in serve-primary' -l stop-timeout -r -f -d 'When told to stop, give secondaries at most this long to receive what there is'
 complete -c zrs -n '__zrs_in serve-primary' -l poll -r -f -d 'Look for new transactions at this interval instead of waiting for file events'
 complete -c zrs -n '__zrs_in serve-primary' -l any-role -d 'Serve FS even if it is known to be a secondary, a copy, or superseded by another primary'
@@ -83,7 +89,7 @@ complete -c zrs -n '__zrs_at "" 0' -a serve-secondary -d 'Keep a data file a rep
 complete -c zrs -n '__zrs_at serve-secondary 1' -F
 complete -c zrs -n '__zrs_in serve-secondary' -l replicate-from -r -f -d 'Replicate from the first of these addresses that can serve'
 complete -c zrs -n '__zrs_in serve-secondary' -l blob-dir -r -f -a '(__fish_complete_directories)' -d 'Directory of the blobs that belong to FS; without it no blobs are replicated'
-complete -c zrs -n '__zrs_in serve-secondary' -l protocol -r -f -a 'auto zrs+1 zrs2' -d 'Speak zrs+1, which only zrs knows, zrs2 (zrs2.0 or zrs2.1, as zc.zrs does), or auto: zrs+1 where the source knows it'
+complete -c zrs -n '__zrs_in serve-secondary' -l protocol -r -f -a 'auto zrs zc.zrs' -d 'Speak the protocol of zrs (zrs+1), that of zc.zrs (zrs2.0 or zrs2.1), or auto: that of zrs where the source knows it'
 complete -c zrs -n '__zrs_in serve-secondary' -l check-history -r -f -a 'tail full none' -d 'Before appending, compare with the source\'s history: tail (the last transactions), full (all of them) or none (believe it, as zc.zrs does)'
 complete -c zrs -n '__zrs_in serve-secondary' -l keep-alive-delay -r -f -d 'Send the source a keep-alive message at this interval; 0 or less sends none'
 complete -c zrs -n '__zrs_in serve-secondary' -l dead-after -r -f -d 'Give up a connection when the source\'s host has not answered TCP\'s probes for this long'
@@ -95,7 +101,7 @@ complete -c zrs -n '__zrs_in serve-secondary' -l max-connections -r -f -d 'Serve
 complete -c zrs -n '__zrs_in serve-secondary' -l missing-blob -r -f -a 'warn fail' -d 'When a blob is missing on disk: warn (send its record alone, as zc.zrs does) or fail (close the connection before it)'
 complete -c zrs -n '__zrs_in serve-secondary' -l unknown-start -r -f -a 'refuse serve' -d 'When a secondary\'s last transaction never was in FS: refuse it, since its history has diverged, or serve it what is later, as zc.zrs does'
 complete -c zrs -n '__zrs_in serve-secondary' -l write-timeout -r -f -d 'Close a connection whose secondary has read nothing for this long'
-complete -c zrs -n '__zrs_in serve-secondary' -l control -r -f -d 'Make the control socket here; default is FS.control. With none there is no control socket'
+complete -c zrs -n '__zrs_in serve-secondary' -l control -r -F -d 'Make the control socket here, not at FS.control, or make none (none)'
 complete -c zrs -n '__zrs_in serve-secondary' -l stop-timeout -r -f -d 'When told to stop, give secondaries at most this long to receive what there is'
 
 complete -c zrs -n '__zrs_at "" 0' -a catchup -d 'Bring a data file up to its source\'s present end, once'
@@ -103,7 +109,7 @@ complete -c zrs -n '__zrs_at catchup 1' -F
 complete -c zrs -n '__zrs_at catchup 2' -F
 complete -c zrs -n '__zrs_in catchup' -l blob-dir -r -f -a '(__fish_complete_directories)' -d 'Directory of the blobs that belong to FS; without it no blobs are replicated'
 complete -c zrs -n '__zrs_in catchup' -l source-blob-dir -r -f -a '(__fish_complete_directories)' -d 'Directory of the blobs that belong to SOURCE, when SOURCE is a file'
-complete -c zrs -n '__zrs_in catchup' -l protocol -r -f -a 'auto zrs+1 zrs2' -d 'Speak zrs+1, which only zrs knows, zrs2 (zrs2.0 or zrs2.1, as zc.zrs does), or auto: zrs+1 where the source knows it'
+complete -c zrs -n '__zrs_in catchup' -l protocol -r -f -a 'auto zrs zc.zrs' -d 'Speak the protocol of zrs (zrs+1), that of zc.zrs (zrs2.0 or zrs2.1), or auto: that of zrs where the source knows it'
 complete -c zrs -n '__zrs_in catchup' -l check-history -r -f -a 'tail full none' -d 'Before appending, compare with the source\'s history: tail (the last transactions), full (all of them) or none (believe it, as zc.zrs does)'
 complete -c zrs -n '__zrs_in catchup' -l until -r -f -d 'Stop after the last transaction that is not later than this transaction id or time'
 complete -c zrs -n '__zrs_in catchup' -l dry-run -d 'Connect and compare, say what would be done, and change nothing'
@@ -154,6 +160,19 @@ complete -c zrs -n '__zrs_in restore' -l until -r -f -d 'Stop after the last tra
 complete -c zrs -n '__zrs_in restore' -l replace -d 'Put what is restored in the place of an FS that exists, which is kept as FS.old-TIME'
 complete -c zrs -n '__zrs_in restore' -l dry-run -d 'Read and check IN, say what would be done, and change nothing'
 
+complete -c zrs -n '__zrs_at "" 0' -a promote -d 'Make a secondary the primary, and say what that loses'
+complete -c zrs -n '__zrs_at promote 1' -F
+complete -c zrs -n '__zrs_in promote' -l control -r -F -d 'Promote the running serve-secondary of this control socket, without stopping it'
+complete -c zrs -n '__zrs_in promote' -l blob-dir -r -f -a '(__fish_complete_directories)' -d 'Directory of the blobs that belong to FS, to see that those of the last transactions are there'
+complete -c zrs -n '__zrs_in promote' -l full -d 'Verify all of FS before it is promoted, as zrs verify does'
+complete -c zrs -n '__zrs_in promote' -l expect-tid -r -f -d 'Refuse unless FS has come to this transaction'
+complete -c zrs -n '__zrs_in promote' -l max-loss -r -f -d 'Refuse if more is known to be lost than this many transactions, as in 0 or 10, or this much time, as in 5s'
+complete -c zrs -n '__zrs_in promote' -l fence-cmd -r -f -d 'Have the shell run this command before, which makes sure that the old primary is stopped; go no further if it fails'
+complete -c zrs -n '__zrs_in promote' -l fence-timeout -r -f -d 'Give the fence command at most this long'
+complete -c zrs -n '__zrs_in promote' -l source-lives -d 'Promote even though the source is connected'
+complete -c zrs -n '__zrs_in promote' -l any-role -d 'Promote FS even if it is not known to be a secondary, is a copy, was superseded, or has lost transactions'
+complete -c zrs -n '__zrs_in promote' -l dry-run -d 'Say what would be lost, and change nothing'
+
 complete -c zrs -n '__zrs_at "" 0' -a info -d 'Tell the facts of a data file'
 complete -c zrs -n '__zrs_at info 1' -F
 complete -c zrs -n '__zrs_at info 2' -f -a 'path magic size end last-tid last-time tail tail-offset tail-bytes first-tid first-time packed-tid packed-time index index-end index-behind index-error locked lock-pid lock-error blobs blob-bytes transactions records objects damage'
@@ -181,8 +200,19 @@ complete -c zrs -n '__zrs_in check' -l compat -d 'Be zrs-nagios: print its lines
 complete -c zrs -n '__zrs_in check' -l output-metrics -s m -d 'With --compat, add the lag as performance data'
 complete -c zrs -n '__zrs_in check' -l error -s e -r -f -d 'With --compat, the lag that is an error'
 
+complete -c zrs -n '__zrs_at "" 0' -a status -d 'Show the state of a server'
+complete -c zrs -n '__zrs_at status 1' -F
+complete -c zrs -n '__zrs_in status' -l watch -s w -d 'Show it again and again, until interrupted'
+complete -c zrs -n '__zrs_in status' -l interval -r -f -d 'With --watch, look this often'
+complete -c zrs -n '__zrs_in status' -l timeout -r -f -d 'Give up when the server does not answer for this long'
+
+complete -c zrs -n '__zrs_at "" 0' -a control -d 'Tell a running server to pause, resume, reload or shut down'
+complete -c zrs -n '__zrs_at control 1' -f -a 'pause resume reload shutdown'
+complete -c zrs -n '__zrs_at control 2' -F
+complete -c zrs -n '__zrs_in control' -l timeout -r -f -d 'Give up when the server does not answer for this long'
+
 complete -c zrs -n '__zrs_at "" 0' -a help -d 'Explain a command or a topic'
-complete -c zrs -n '__zrs_at help 1' -f -a 'serve-primary serve-secondary catchup verify dump restore info log check help completion addresses times ranges exit-codes environment'
+complete -c zrs -n '__zrs_at help 1' -f -a 'serve-primary serve-secondary catchup verify dump restore promote info log check status control help completion addresses times ranges exit-codes environment'
 
 complete -c zrs -n '__zrs_at "" 0' -a completion -d 'Write the script that lets a shell complete commands of zrs'
 complete -c zrs -n '__zrs_at completion 1' -f -a 'bash zsh fish'

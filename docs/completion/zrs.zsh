@@ -24,9 +24,12 @@ _zrs() {
         'verify:Say whether a storage is sound, or how two of them relate'
         'dump:Write transactions as text'
         'restore:Write the transactions of a dump into a data file'
+        'promote:Make a secondary the primary, and say what that loses'
         'info:Tell the facts of a data file'
         'log:Show the history of a data file, newest last'
         'check:Tell whether servers and data files are well, as a monitoring plug-in'
+        'status:Show the state of a server'
+        'control:Tell a running server to pause, resume, reload or shut down'
         'help:Explain a command or a topic'
         'completion:Write the script that lets a shell complete commands of zrs'
     )
@@ -47,7 +50,7 @@ _zrs() {
                 '(--missing-blob)--missing-blob=[When a blob is missing on disk: warn (send its record alone, as zc.zrs does) or fail (close the connection before it)]:WHAT:(warn fail)' \
                 '(--unknown-start)--unknown-start=[When a secondary'\''s last transaction never was in FS: refuse it, since its history has diverged, or serve it what is later, as zc.zrs does]:WHAT:(refuse serve)' \
                 '(--write-timeout)--write-timeout=[Close a connection whose secondary has read nothing for this long]:TIME: ' \
-                '(--control)--control=[Make the control socket here; default is FS.control. With none there is no control socket]:PATH: ' \
+                '(--control)--control=[Make the control socket here, not at FS.control, or make none (none)]:SOCKET:_files' \
                 '(--stop-timeout)--stop-timeout=[When told to stop, give secondaries at most this long to receive what there is]:TIME: ' \
                 '(--poll)--poll=[Look for new transactions at this interval instead of waiting for file events]:TIME: ' \
                 '(--any-role)--any-role[Serve FS even if it is known to be a secondary, a copy, or superseded by another primary]' \
@@ -57,7 +60,7 @@ _zrs() {
             _arguments -S $shared \
                 '*--replicate-from=[Replicate from the first of these addresses that can serve]:ADDR: ' \
                 '(--blob-dir)--blob-dir=[Directory of the blobs that belong to FS; without it no blobs are replicated]:DIR:_files -/' \
-                '(--protocol)--protocol=[Speak zrs+1, which only zrs knows, zrs2 (zrs2.0 or zrs2.1, as zc.zrs does), or auto: zrs+1 where the source knows it]:WHICH:(auto zrs+1 zrs2)' \
+                '(--protocol)--protocol=[Speak the protocol of zrs (zrs+1), that of zc.zrs (zrs2.0 or zrs2.1), or auto: that of zrs where the source knows it]:WHOSE:(auto zrs zc.zrs)' \
                 '(--check-history)--check-history=[Before appending, compare with the source'\''s history: tail (the last transactions), full (all of them) or none (believe it, as zc.zrs does)]:HOW:(tail full none)' \
                 '(--keep-alive-delay)--keep-alive-delay=[Send the source a keep-alive message at this interval; 0 or less sends none]:TIME: ' \
                 '(--dead-after)--dead-after=[Give up a connection when the source'\''s host has not answered TCP'\''s probes for this long]:TIME: ' \
@@ -69,7 +72,7 @@ _zrs() {
                 '(--missing-blob)--missing-blob=[When a blob is missing on disk: warn (send its record alone, as zc.zrs does) or fail (close the connection before it)]:WHAT:(warn fail)' \
                 '(--unknown-start)--unknown-start=[When a secondary'\''s last transaction never was in FS: refuse it, since its history has diverged, or serve it what is later, as zc.zrs does]:WHAT:(refuse serve)' \
                 '(--write-timeout)--write-timeout=[Close a connection whose secondary has read nothing for this long]:TIME: ' \
-                '(--control)--control=[Make the control socket here; default is FS.control. With none there is no control socket]:PATH: ' \
+                '(--control)--control=[Make the control socket here, not at FS.control, or make none (none)]:SOCKET:_files' \
                 '(--stop-timeout)--stop-timeout=[When told to stop, give secondaries at most this long to receive what there is]:TIME: ' \
                 '1:FS:_files' && ret=0
             ;;
@@ -77,7 +80,7 @@ _zrs() {
             _arguments -S $shared \
                 '(--blob-dir)--blob-dir=[Directory of the blobs that belong to FS; without it no blobs are replicated]:DIR:_files -/' \
                 '(--source-blob-dir)--source-blob-dir=[Directory of the blobs that belong to SOURCE, when SOURCE is a file]:DIR:_files -/' \
-                '(--protocol)--protocol=[Speak zrs+1, which only zrs knows, zrs2 (zrs2.0 or zrs2.1, as zc.zrs does), or auto: zrs+1 where the source knows it]:WHICH:(auto zrs+1 zrs2)' \
+                '(--protocol)--protocol=[Speak the protocol of zrs (zrs+1), that of zc.zrs (zrs2.0 or zrs2.1), or auto: that of zrs where the source knows it]:WHOSE:(auto zrs zc.zrs)' \
                 '(--check-history)--check-history=[Before appending, compare with the source'\''s history: tail (the last transactions), full (all of them) or none (believe it, as zc.zrs does)]:HOW:(tail full none)' \
                 '(--until)--until=[Stop after the last transaction that is not later than this transaction id or time]:WHEN: ' \
                 '(--dry-run)--dry-run[Connect and compare, say what would be done, and change nothing]' \
@@ -134,6 +137,20 @@ _zrs() {
                 '1:IN:_files' \
                 '2:FS:_files' && ret=0
             ;;
+        promote)
+            _arguments -S $shared \
+                '(--control)--control=[Promote the running serve-secondary of this control socket, without stopping it]:SOCKET:_files' \
+                '(--blob-dir)--blob-dir=[Directory of the blobs that belong to FS, to see that those of the last transactions are there]:DIR:_files -/' \
+                '(--full)--full[Verify all of FS before it is promoted, as zrs verify does]' \
+                '(--expect-tid)--expect-tid=[Refuse unless FS has come to this transaction]:TID: ' \
+                '(--max-loss)--max-loss=[Refuse if more is known to be lost than this many transactions, as in 0 or 10, or this much time, as in 5s]:HOW-MUCH: ' \
+                '(--fence-cmd)--fence-cmd=[Have the shell run this command before, which makes sure that the old primary is stopped; go no further if it fails]:COMMAND: ' \
+                '(--fence-timeout)--fence-timeout=[Give the fence command at most this long]:TIME: ' \
+                '(--source-lives)--source-lives[Promote even though the source is connected]' \
+                '(--any-role)--any-role[Promote FS even if it is not known to be a secondary, is a copy, was superseded, or has lost transactions]' \
+                '(--dry-run)--dry-run[Say what would be lost, and change nothing]' \
+                '1:FS:_files' && ret=0
+            ;;
         info)
             _arguments -S $shared \
                 '(--blob-dir)--blob-dir=[Directory of the blobs that belong to FS; without it no blobs are counted]:DIR:_files -/' \
@@ -169,9 +186,23 @@ _zrs() {
                 '(--error -e)-e+[With --compat, the lag that is an error]:SECONDS: ' \
                 '1:TARGET:_files' && ret=0
             ;;
+        status)
+            _arguments -S $shared \
+                '(--watch -w)--watch[Show it again and again, until interrupted]' \
+                '(--watch -w)-w[Show it again and again, until interrupted]' \
+                '(--interval)--interval=[With --watch, look this often]:TIME: ' \
+                '(--timeout)--timeout=[Give up when the server does not answer for this long]:TIME: ' \
+                '1:TARGET:_files' && ret=0
+            ;;
+        control)
+            _arguments -S $shared \
+                '(--timeout)--timeout=[Give up when the server does not answer for this long]:TIME: ' \
+                '1:ACTION:(pause resume reload shutdown)' \
+                '2:TARGET:_files' && ret=0
+            ;;
         help)
             _arguments -S $shared \
-                '1:TOPIC:(serve-primary serve-secondary catchup verify dump restore info log check help completion addresses times ranges exit-codes environment)' && ret=0
+                '1:TOPIC:(serve-primary serve-secondary catchup verify dump restore promote info log check status control help completion addresses times ranges exit-codes environment)' && ret=0
             ;;
         completion)
             _arguments -S $shared \

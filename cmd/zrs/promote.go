@@ -81,8 +81,8 @@ func (c *promoteCmd) Validate() error {
 	if (c.FS == "") == (c.Control == "") {
 		return errors.New("give the data file FS of a stopped secondary, or --control for a running one")
 	}
-	if c.Control != "" && (c.Full || c.BlobDir != "" || c.AnyRole) {
-		return errors.New("--full, --blob-dir and --any-role are for a stopped secondary")
+	if c.Control != "" && (c.Full || c.AnyRole) { // ZRS_BLOB_DIR may be set for all commands
+		return errors.New("--full and --any-role are for a stopped secondary")
 	}
 	return positive("fence-timeout", c.FenceTimeout)
 }

@@ -52,7 +52,7 @@ func scriptParams() testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "await": await, "peer": peer, "flip": flip,
 			"listing": listing, "lock": lock, "sparse": sparse,
-			"zeo": zeo,
+			"zeo": zeo, "until": until,
 		},
 	}
 }
@@ -101,6 +101,28 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Fatalf("not within 30 s")
+}
+
+// until runs a program again and again until what it prints to standard output
+// matches a pattern:
+//
+//	until 'optimal' zrs status a.fs
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until PATTERN PROGRAM [ARGS...]")
+	}
+	pattern := regexp.MustCompile("(?m)" + args[0])
+	var out []byte
+	for range 3000 {
+		cmd := exec.Command(args[1], args[2:]...) // not ts.Exec, which logs each
+		cmd.Dir = ts.MkAbs(".")
+		out, _ = cmd.Output()
+		if pattern.Match(out) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("not within 30 s, at last it printed\n%s", out)
 }
 
 // peer starts something that is no primary, until the script ends, and puts its
@@ -275,6 +297,9 @@ func TestHelpTexts_current(t *testing.T) {
 	}
 	for name, section := range readJSONPage(t).sections {
 		command, _, _ := strings.Cut(name, " ")
+		if section.as != "" {
+			continue
+		}
 		words := regexp.MustCompile(`\w+`).FindAllString(strings.ReplaceAll(texts[command], "-", "_"), -1)
 		for key := range section.rows {
 			if key != "schema" && !strings.Contains(key, ".") && !slices.Contains(words, key) {

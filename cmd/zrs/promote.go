@@ -60,7 +60,10 @@ What is the primary already stays it, with exit code 0. A damaged file is refuse
 one that is open elsewhere with 11. Blobs that are missing do not stop a promotion; they
 are counted, and the exit code is 8.
 
-With --json the answer is one document, described in docs/json.md.`
+With --json the answer is one document: schema, path, dry_run, promoted, already_primary,
+database, epoch, ancestors (the epochs before, and where each ended), last_tid, last_time,
+loss, seconds, blobs_checked, blobs_missing, exit_code, and error if that is not 0. It
+comes with a refusal too, unless that is because of what FS is.`
 }
 
 // Examples are the EXAMPLES of the manual page.
@@ -166,7 +169,8 @@ func (c *promoteCmd) stopped(ctx context.Context, e *env) (p *control.Promotion,
 		return &report, nil
 	}
 	if c.Full {
-		if err := c.verify(ctx); err != nil {
+		err := e.withProgress("verifying", func(p *progress) error { return c.verify(ctx, p) })
+		if err != nil {
 			return &report, advise(err, "zrs verify "+c.FS+" lists all that is wrong")
 		}
 	}
@@ -180,7 +184,7 @@ func (c *promoteCmd) stopped(ctx context.Context, e *env) (p *control.Promotion,
 }
 
 // verify verifies all of the storage.
-func (c *promoteCmd) verify(ctx context.Context) error {
+func (c *promoteCmd) verify(ctx context.Context, p *progress) error {
 	f, err := fs.OpenFile(c.FS)
 	if err != nil {
 		return err
@@ -192,6 +196,10 @@ func (c *promoteCmd) verify(ctx context.Context) error {
 			return err
 		}
 	}
+	p.setTotal(max(1, f.Size()))
+	defer p.follow(func() (bytes, txns int64) {
+		return options.Progress.Bytes.Load(), options.Progress.Transactions.Load()
+	})()
 	report, err := verify.Sound(ctx, f, options)
 	if err == nil {
 		err = report.Err()
@@ -205,24 +213,19 @@ func (c *promoteCmd) verify(ctx context.Context) error {
 // running promotes the secondary of a server.
 func (c *promoteCmd) running(ctx context.Context, e *env) (*control.Promotion, error) {
 	client := &control.Client{Socket: c.Control}
+	if !isSocket(c.Control) {
+		return nil, advise(fmt.Errorf("%s: %w: it is no socket", c.Control, control.ErrNoServer), "of a stopped secondary, give the data file without --control")
+	}
 	request := control.PromoteRequest{DryRun: true, Limits: c.limits(), SourceLives: c.SourceLives || c.FenceCmd != ""}
 	report, err := client.Promote(ctx, request)
 	if err != nil || c.DryRun || report.AlreadyPrimary {
-		return reportOrNil(report, err), err
+		return report, err
 	}
 	if err := c.fence(ctx, e, report); err != nil {
 		return report, err
 	}
 	request.DryRun = false
-	report, err = client.Promote(ctx, request)
-	return reportOrNil(report, err), err
-}
-
-func reportOrNil(p *control.Promotion, err error) *control.Promotion {
-	if err != nil {
-		return nil
-	}
-	return p
+	return client.Promote(ctx, request)
 }
 
 // fence runs the fence command.
@@ -237,6 +240,9 @@ func (c *promoteCmd) fence(ctx context.Context, e *env, p *control.Promotion) er
 	cmd.Stdout, cmd.Stderr = e.stderr, e.stderr
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) && limit.Err() == nil {
+		err = nil // it has done its work, and something of it goes on in the background
+	}
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

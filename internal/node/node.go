@@ -42,6 +42,7 @@ type Node struct {
 	once       sync.Once
 	started    time.Time
 	promotions chan *promotion
+	replicated chan struct{} // closed when nobody takes promotions any more
 	again      chan struct{} // one slot: replicate again after trouble
 	stop       context.CancelFunc
 
@@ -54,7 +55,7 @@ type Node struct {
 // init makes ready what the methods use.
 func (n *Node) init() {
 	n.once.Do(func() {
-		n.promotions, n.again = make(chan *promotion), make(chan struct{}, 1)
+		n.promotions, n.replicated, n.again = make(chan *promotion), make(chan struct{}), make(chan struct{}, 1)
 		n.started = time.Now()
 		n.tailing = n.Tailer != nil
 	})
@@ -125,6 +126,7 @@ func (n *Node) Run(ctx context.Context) error {
 
 // replicate keeps the file a replica until ctx is done, or it was promoted.
 func (n *Node) replicate(ctx context.Context) (promoted bool, err error) {
+	defer close(n.replicated)
 	for {
 		ended := make(chan error, 1)
 		go func() { ended <- n.Secondary.Run(ctx) }()
@@ -136,7 +138,7 @@ func (n *Node) replicate(ctx context.Context) (promoted bool, err error) {
 			err = <-ended
 		}
 		if err != nil && !NeedsPerson(err) || ctx.Err() != nil {
-			asked.answer(ctx, err)
+			asked.answer(err)
 			return false, err
 		}
 		if asked == nil && err != nil {
@@ -145,8 +147,10 @@ func (n *Node) replicate(ctx context.Context) (promoted bool, err error) {
 		if ctx.Err() != nil {
 			return false, err
 		}
-		if asked != nil && n.become(ctx, asked) {
-			return true, nil
+		if asked != nil {
+			if promoted, err = n.become(asked); promoted || err != nil {
+				return promoted, err
+			}
 		}
 	}
 }

@@ -37,7 +37,11 @@ type StoppedOptions struct {
 // known to be a secondary, [fs.ErrLocked] if it has a server, [fs.ErrDamaged].
 func OpenStopped(ctx context.Context, path string, o StoppedOptions) (*Stopped, error) {
 	s := &Stopped{path: path, begun: time.Now()}
-	var err error
+	f, err := fs.OpenFile(path) // before anything is said of its sidecar
+	if err != nil {
+		return nil, err
+	}
+	f.Close()
 	if s.identity, err = epoch.Open(path); err != nil {
 		return nil, err
 	}

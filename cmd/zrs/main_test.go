@@ -52,7 +52,7 @@ func scriptParams() testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "await": await, "peer": peer, "flip": flip,
 			"listing": listing, "lock": lock, "sparse": sparse,
-			"zeo": zeo, "until": until,
+			"zeo": zeo, "until": until, "sidecar": sidecar,
 		},
 	}
 }

@@ -204,8 +204,11 @@ func (c *promoteCmd) verify(ctx context.Context, p *progress) error {
 	if err == nil {
 		err = report.Err()
 	}
-	if errors.Is(err, verify.ErrIncomplete) { // blobs are missing: that is counted
+	if err == nil || errors.Is(err, verify.ErrIncomplete) { // blobs are missing: that is counted
 		return nil
+	}
+	if errors.Is(err, verify.ErrUnsound) {
+		err = fmt.Errorf("%s: %w: the first that was found is %s", c.FS, err, place(report.First))
 	}
 	return err
 }

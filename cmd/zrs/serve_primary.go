@@ -84,7 +84,16 @@ func (c *servePrimaryCmd) Run(ctx context.Context, e *env) error {
 	identity = c.mint(identity, e)
 	p := c.primary(tailer.Log(), identity, e)
 	p.Blobs = blobs
-	return stopped(c.run(ctx, e, &node.Node{Path: c.FS, Identity: identity, Tailer: tailer, Primary: p, Listener: l}))
+	err = stopped(c.run(ctx, e, &node.Node{Path: c.FS, Identity: identity, Tailer: tailer, Primary: p, Listener: l}))
+	if errors.Is(err, epoch.ErrSuperseded) {
+		return advise(err, c.rewind())
+	}
+	return err
+}
+
+// rewind is what to do with a primary that was superseded.
+func (c *servePrimaryCmd) rewind() string {
+	return "zrs rewind " + c.FS + " --against NEW-PRIMARY --dry-run   shows what only this one has"
 }
 
 // identity returns the identity of the database. What is known not to be the
@@ -95,20 +104,19 @@ func (c *servePrimaryCmd) identity() (*epoch.Keeper, error) {
 		return nil, adviseSidecar(err, c.FS)
 	}
 	const anyRole = "to serve it all the same, as it is: --any-role"
-	promote := "zrs promote " + c.FS + "   makes it the primary;"
 	s := k.Sidecar()
 	switch {
 	case c.AnyRole:
 		return k, nil
 	case s.Superseded != nil:
 		return nil, advise(&guardError{fmt.Errorf("%s: %w, epoch %s: it must not be served as the primary", c.FS, epoch.ErrSuperseded, s.Superseded.Epoch)},
-			"zrs rewind "+c.FS+" --against NEW-PRIMARY --dry-run   shows what only this one has;", anyRole)
+			c.rewind()+";", anyRole)
 	case s.Role == epoch.Secondary:
 		return nil, advise(&guardError{fmt.Errorf("%s is a secondary", c.FS)},
-			promote, "zrs serve-secondary --replicate-to serves further secondaries from one;", anyRole)
+			"zrs promote "+c.FS+"   makes it the primary;", "zrs serve-secondary --replicate-to serves further secondaries from one;", anyRole)
 	case s.Copied:
 		return nil, advise(&guardError{fmt.Errorf("%s was copied from where its primary may still be", epoch.SidecarPath(c.FS))},
-			promote, anyRole)
+			"zrs promote --any-role "+c.FS+"   makes it the primary;", anyRole)
 	}
 	return k, nil
 }

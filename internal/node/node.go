@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -119,7 +120,7 @@ func (n *Node) Run(ctx context.Context) error {
 		err = errors.Join(err, followed)
 	}
 	if by := n.Identity.Sidecar().Superseded; by != nil && err == nil {
-		err = epoch.ErrSuperseded
+		err = fmt.Errorf("%s: %w, epoch %s", n.Path, epoch.ErrSuperseded, by.Epoch)
 	}
 	return err
 }

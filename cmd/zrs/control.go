@@ -26,7 +26,8 @@ as zrs status does.
 	reload     try all sources again, now, those that did not fit included
 	shutdown   stop, as SIGTERM does
 
-The exit code is 6 for what the server can't do in its role, 5 if no server answers.`
+The exit code is 6 for what the server can't do in its role, 5 if no server answers. With
+--json it is the document of zrs status.`
 }
 
 // Examples are the EXAMPLES of the manual page.

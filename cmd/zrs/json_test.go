@@ -33,6 +33,7 @@ type jsonPage struct {
 // A jsonSection documents the objects that a command prints.
 type jsonSection struct {
 	rows     map[string]*jsonRow
+	as       string // the section whose rows these are
 	examples []jsonExample
 }
 
@@ -53,6 +54,7 @@ var (
 	jsonHeading = regexp.MustCompile(`(?m)^## `)
 	jsonTable   = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]+) \\| ([^|\n]+) \\|$")
 	jsonType    = regexp.MustCompile("^(?:as `([^`]+)`|([A-Za-z0-9]+))( or null)?(, optional)?$")
+	jsonAs      = regexp.MustCompile("^\n*The same as `zrs ([a-z-]+)`")
 	jsonConsole = regexp.MustCompile("(?s)```console\n\\$ (zrs [^\n]+)\n(.*?)```\n")
 	backquoted  = regexp.MustCompile("`([^`]+)`")
 )
@@ -77,6 +79,10 @@ var jsonKinds = map[string]func(v any, row *jsonRow) bool{
 	"text":    func(v any, _ *jsonRow) bool { return is[string](v) },
 	"object":  func(v any, _ *jsonRow) bool { return is[map[string]any](v) },
 	"list":    func(v any, _ *jsonRow) bool { return is[[]any](v) },
+	"texts": func(v any, _ *jsonRow) bool {
+		list, ok := v.([]any)
+		return ok && !slices.ContainsFunc(list, func(v any) bool { return !is[string](v) })
+	},
 	"number":  func(v any, _ *jsonRow) bool { return is[json.Number](v) },
 	"word":    func(v any, row *jsonRow) bool { s, ok := v.(string); return ok && slices.Contains(row.words, s) },
 	"kind":    func(v any, _ *jsonRow) bool { s, ok := v.(string); return ok && slices.Contains(findingKinds(), s) },
@@ -114,6 +120,9 @@ func readJSONPage(t *testing.T) *jsonPage {
 		}
 		s := &jsonSection{rows: map[string]*jsonRow{}}
 		p.sections[name] = s
+		if m := jsonAs.FindStringSubmatch(body); m != nil && p.sections[m[1]] != nil {
+			s.as, s.rows = m[1], p.sections[m[1]].rows
+		}
 		for line := range strings.Lines(body) {
 			m := jsonTable.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
 			if m == nil {
@@ -280,6 +289,10 @@ var rareJSON = map[string]string{
 	"zrs check: targets[].storages[].connected":         "told by zrs servers alone",
 	"zrs check: targets[].storages[].last_contact":      "told by zrs servers alone",
 	"zrs rewind: begun":                                 "takes a run that was killed, which a test of internal/rewind has",
+	"zrs status: source.eta_seconds":                    "takes a transfer of several seconds; a test of internal/node has it",
+	"zrs status: peers[].eta_seconds":                   "takes a transfer of several seconds; a test of internal/node has it",
+	"zrs control: source.eta_seconds":                   "as of zrs status",
+	"zrs control: peers[].eta_seconds":                  "as of zrs status",
 	"zrs verify A: findings[].reference_path[].class":   "every object of the corpus that refers to others has a class",
 	"zrs verify A: findings[].reference_path[].skipped": "takes a path of many objects, which a test of internal/verify has",
 }
@@ -311,7 +324,10 @@ func (r *jsonRecorder) complete(t *testing.T) {
 }
 
 // volatileJSON are keys whose values differ from run to run.
-var volatileJSON = []string{"seconds", "lock_pid"}
+var volatileJSON = []string{
+	"seconds", "lock_pid", "version", "pid", "database", "epoch", "now", "started", "address", "node",
+	"since", "last_contact", "age_seconds", "rate", "trend",
+}
 
 // checkExample holds an example in the page to what the command printed. With
 // -update it is replaced.

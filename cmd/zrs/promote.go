@@ -60,7 +60,10 @@ What is the primary already stays it, with exit code 0. A damaged file is refuse
 one that is open elsewhere with 11. Blobs that are missing do not stop a promotion; they
 are counted, and the exit code is 8.
 
-With --json the answer is one document, described in docs/json.md.`
+With --json the answer is one document: schema, path, dry_run, promoted, already_primary,
+database, epoch, ancestors (the epochs before, and where each ended), last_tid, last_time,
+loss, seconds, blobs_checked, blobs_missing, exit_code, and error if that is not 0. It
+comes with a refusal too, unless that is because of what FS is.`
 }
 
 // Examples are the EXAMPLES of the manual page.
@@ -69,11 +72,11 @@ func (*promoteCmd) Examples() string {
 
 	zrs promote --dry-run /srv/zodb/Data.fs --blob-dir /srv/zodb/blobs
 
-Promote a running secondary, after the old primary's host was switched off, unless more
+Promote a running secondary, after the old primary's server was stopped, unless more
 than five seconds are known to be lost:
 
 	zrs promote --control /srv/zodb/Data.fs.control --max-loss 5s \
-	    --fence-cmd 'ipmitool -H db1-console power off'`
+	    --fence-cmd 'ssh db1 systemctl stop zeo'`
 }
 
 // Validate is kong's hook after parsing.
@@ -81,8 +84,8 @@ func (c *promoteCmd) Validate() error {
 	if (c.FS == "") == (c.Control == "") {
 		return errors.New("give the data file FS of a stopped secondary, or --control for a running one")
 	}
-	if c.Control != "" && (c.Full || c.BlobDir != "" || c.AnyRole) {
-		return errors.New("--full, --blob-dir and --any-role are for a stopped secondary")
+	if c.Control != "" && (c.Full || c.AnyRole) { // ZRS_BLOB_DIR may be set for all commands
+		return errors.New("--full and --any-role are for a stopped secondary")
 	}
 	return positive("fence-timeout", c.FenceTimeout)
 }
@@ -166,7 +169,8 @@ func (c *promoteCmd) stopped(ctx context.Context, e *env) (p *control.Promotion,
 		return &report, nil
 	}
 	if c.Full {
-		if err := c.verify(ctx); err != nil {
+		err := e.withProgress("verifying", func(p *progress) error { return c.verify(ctx, p) })
+		if err != nil {
 			return &report, advise(err, "zrs verify "+c.FS+" lists all that is wrong")
 		}
 	}
@@ -180,7 +184,7 @@ func (c *promoteCmd) stopped(ctx context.Context, e *env) (p *control.Promotion,
 }
 
 // verify verifies all of the storage.
-func (c *promoteCmd) verify(ctx context.Context) error {
+func (c *promoteCmd) verify(ctx context.Context, p *progress) error {
 	f, err := fs.OpenFile(c.FS)
 	if err != nil {
 		return err
@@ -192,12 +196,19 @@ func (c *promoteCmd) verify(ctx context.Context) error {
 			return err
 		}
 	}
+	p.setTotal(max(1, f.Size()))
+	defer p.follow(func() (bytes, txns int64) {
+		return options.Progress.Bytes.Load(), options.Progress.Transactions.Load()
+	})()
 	report, err := verify.Sound(ctx, f, options)
 	if err == nil {
 		err = report.Err()
 	}
-	if errors.Is(err, verify.ErrIncomplete) { // blobs are missing: that is counted
+	if err == nil || errors.Is(err, verify.ErrIncomplete) { // blobs are missing: that is counted
 		return nil
+	}
+	if errors.Is(err, verify.ErrUnsound) {
+		err = fmt.Errorf("%s: %w: the first that was found is %s", c.FS, err, place(report.First))
 	}
 	return err
 }
@@ -205,24 +216,19 @@ func (c *promoteCmd) verify(ctx context.Context) error {
 // running promotes the secondary of a server.
 func (c *promoteCmd) running(ctx context.Context, e *env) (*control.Promotion, error) {
 	client := &control.Client{Socket: c.Control}
+	if !isSocket(c.Control) {
+		return nil, advise(fmt.Errorf("%s: %w: it is no socket", c.Control, control.ErrNoServer), "of a stopped secondary, give the data file without --control")
+	}
 	request := control.PromoteRequest{DryRun: true, Limits: c.limits(), SourceLives: c.SourceLives || c.FenceCmd != ""}
 	report, err := client.Promote(ctx, request)
 	if err != nil || c.DryRun || report.AlreadyPrimary {
-		return reportOrNil(report, err), err
+		return report, err
 	}
 	if err := c.fence(ctx, e, report); err != nil {
 		return report, err
 	}
 	request.DryRun = false
-	report, err = client.Promote(ctx, request)
-	return reportOrNil(report, err), err
-}
-
-func reportOrNil(p *control.Promotion, err error) *control.Promotion {
-	if err != nil {
-		return nil
-	}
-	return p
+	return client.Promote(ctx, request)
 }
 
 // fence runs the fence command.
@@ -237,6 +243,9 @@ func (c *promoteCmd) fence(ctx context.Context, e *env, p *control.Promotion) er
 	cmd.Stdout, cmd.Stderr = e.stderr, e.stderr
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) && limit.Err() == nil {
+		err = nil // it has done its work, and something of it goes on in the background
+	}
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

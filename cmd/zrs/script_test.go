@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"zrs/internal/epoch"
 	"zrs/internal/fs"
 )
 
@@ -104,4 +106,43 @@ func sparseTxn(tid fs.TID, at int64, description string) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(len(data)))
 	b = append(b, data...)
 	return binary.BigEndian.AppendUint64(b, h.Length)
+}
+
+// sidecar writes what zrs knows of a data file: a new epoch of a new database, a
+// role, and where it comes from:
+//
+//	sidecar FILE [role=ROLE] [at=TID] [source=ADDR] [last=TID] [behind=N] [superseded=yes]
+//
+// The source was last heard on 2023-11-18 at noon.
+func sidecar(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: sidecar FILE [KEY=VALUE]...")
+	}
+	k, err := epoch.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(k.Update(func(s *epoch.Sidecar) {
+		*s = epoch.Sidecar{Lineage: epoch.Begin()}
+		source := epoch.Contact{Heard: time.Date(2023, 11, 18, 12, 0, 0, 0, time.UTC), Protocol: "zrs+1"}
+		for _, arg := range args[1:] {
+			switch key, value, _ := strings.Cut(arg, "="); key {
+			case "role":
+				s.Role = epoch.Role(value)
+			case "at":
+				ts.Check(s.At.UnmarshalText([]byte(value)))
+			case "source":
+				source.Address, s.Source = value, &source
+			case "last":
+				ts.Check(source.Last.UnmarshalText([]byte(value)))
+			case "behind":
+				n, err := strconv.ParseInt(value, 10, 64)
+				ts.Check(err)
+				source.Behind = &n
+			case "superseded":
+				by := epoch.Begin()
+				s.Superseded = &by
+			default:
+				ts.Fatalf("sidecar: %s", arg)
+			}
+		}
+	}))
 }

@@ -71,9 +71,9 @@ func (c *servePrimaryCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	p := c.primary(tailer.Log(), identity, e)
+	var blobs *fs.BlobDir
 	if c.BlobDir != "" {
-		if p.Blobs, err = fs.OpenBlobDir(c.BlobDir); err != nil {
+		if blobs, err = fs.OpenBlobDir(c.BlobDir); err != nil {
 			return err
 		}
 	}
@@ -81,10 +81,19 @@ func (c *servePrimaryCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	if !c.begin(identity, e) {
-		identity, p.Identity = nil, nil
+	identity = c.mint(identity, e)
+	p := c.primary(tailer.Log(), identity, e)
+	p.Blobs = blobs
+	err = stopped(c.run(ctx, e, &node.Node{Path: c.FS, Identity: identity, Tailer: tailer, Primary: p, Listener: l}))
+	if errors.Is(err, epoch.ErrSuperseded) {
+		return advise(err, c.rewind())
 	}
-	return stopped(c.run(ctx, e, &node.Node{Path: c.FS, Identity: identity, Tailer: tailer, Primary: p, Listener: l}))
+	return err
+}
+
+// rewind is what to do with a primary that was superseded.
+func (c *servePrimaryCmd) rewind() string {
+	return "zrs rewind " + c.FS + " --against NEW-PRIMARY --dry-run   shows what only this one has"
 }
 
 // identity returns the identity of the database. What is known not to be the
@@ -94,44 +103,41 @@ func (c *servePrimaryCmd) identity() (*epoch.Keeper, error) {
 	if err != nil {
 		return nil, adviseSidecar(err, c.FS)
 	}
+	const anyRole = "to serve it all the same, as it is: --any-role"
 	s := k.Sidecar()
-	sidecar := epoch.SidecarPath(c.FS)
-	var no error
 	switch {
 	case c.AnyRole:
 		return k, nil
 	case s.Superseded != nil:
-		no = advise(&guardError{fmt.Errorf("%s: %w, epoch %s: it must not be served as the primary", c.FS, epoch.ErrSuperseded, s.Superseded.Epoch)},
-			"zrs rewind "+c.FS+" --against NEW-PRIMARY --dry-run   shows what only this one has;",
-			"to serve it all the same, as it is: --any-role")
+		return nil, advise(&guardError{fmt.Errorf("%s: %w, epoch %s: it must not be served as the primary", c.FS, epoch.ErrSuperseded, s.Superseded.Epoch)},
+			c.rewind()+";", anyRole)
 	case s.Role == epoch.Secondary:
-		no = advise(&guardError{fmt.Errorf("%s is a secondary", c.FS)},
-			"zrs promote "+c.FS+"   makes it the primary;", "zrs serve-secondary --replicate-to serves further secondaries from one;",
-			"to serve it all the same, as it is: --any-role")
+		return nil, advise(&guardError{fmt.Errorf("%s is a secondary", c.FS)},
+			"zrs promote "+c.FS+"   makes it the primary;", "zrs serve-secondary --replicate-to serves further secondaries from one;", anyRole)
 	case s.Copied:
-		no = advise(&guardError{fmt.Errorf("%s was copied from where its primary may still be", sidecar)},
-			"zrs promote "+c.FS+"   makes it the primary;", "to serve it all the same, as it is: --any-role")
-	}
-	if no != nil {
-		return nil, no
+		return nil, advise(&guardError{fmt.Errorf("%s was copied from where its primary may still be", epoch.SidecarPath(c.FS))},
+			"zrs promote --any-role "+c.FS+"   makes it the primary;", anyRole)
 	}
 	return k, nil
 }
 
-// begin gives a database that is served for the first time an identity. It reports
-// whether there is one then.
-func (c *servePrimaryCmd) begin(k *epoch.Keeper, e *env) bool {
-	sidecar := epoch.SidecarPath(c.FS)
-	if k.Sidecar().Role == epoch.Primary || c.AnyRole {
-		return true
+// mint gives a database that is served for the first time an identity, and returns
+// what is known then: nil where it can't be kept.
+func (c *servePrimaryCmd) mint(k *epoch.Keeper, e *env) *epoch.Keeper {
+	if s := k.Sidecar(); c.AnyRole || s.Role == epoch.Primary && s.Known() {
+		return k
 	}
+	sidecar := epoch.SidecarPath(c.FS)
 	err := k.Update(func(s *epoch.Sidecar) {
-		*s = epoch.Sidecar{Lineage: epoch.Begin(), Role: epoch.Primary, Since: time.Now().UTC().Truncate(time.Second)}
+		if !s.Known() {
+			s.Lineage = epoch.Begin()
+		}
+		s.Role, s.Since = epoch.Primary, time.Now().UTC().Truncate(time.Second)
 	})
 	if err != nil {
 		e.log.Warn("the database gets no identity: secondaries have to rely on comparing histories", "path", sidecar, "err", err)
-		return false
+		return nil
 	}
 	e.log.Info("the database has an identity now", "path", sidecar, "database", k.Lineage().Database)
-	return true
+	return k
 }

@@ -49,7 +49,10 @@ transactions and bytes where that is known. A primary knows it of secondaries of
 what they report as safely on disk, of those of zc.zrs by what it has sent. A zrs primary
 tells its secondaries; one of zc.zrs tells nothing, and there it is unknown.
 
-With --json it is one document, one a line with --watch, described in docs/json.md.`
+With --json it is one document, one a line with --watch: schema, version (of the server),
+path, pid, role, database, epoch, ancestors (the epochs before), health, reason, message,
+next (what to do), now, started, address (where it serves), last_tid, last_time, paused,
+blobs_missing, source and peers, the secondaries that are connected.`
 }
 
 // Examples are the EXAMPLES of the manual page.
@@ -117,7 +120,7 @@ func (c *statusCmd) ask(ctx context.Context, src source) (*control.Status, error
 
 // askAddress asks at an address: a control socket, or a replication port.
 func askAddress(ctx context.Context, a peerAddress) (*control.Status, error) {
-	if a.Network() == "unix" {
+	if a.Network() == "unix" && isPrivate(a.DialAddress()) { // else secondaries could not use it
 		if s, err := (&control.Client{Socket: a.DialAddress()}).Status(ctx); err == nil || ctx.Err() != nil {
 			return s, err
 		}
@@ -151,7 +154,7 @@ func storedStatus(ctx context.Context, path string) (*control.Status, error) {
 	}
 	defer f.Close()
 	s := &control.Status{
-		Schema: control.Schema, Path: path, Now: time.Now().UTC(), Peers: []control.Peer{},
+		Schema: control.Schema, Path: path, Now: time.Now().UTC().Truncate(time.Millisecond), Peers: []control.Peer{},
 		Role: k.Role, Database: k.Database, Epoch: k.Epoch, Ancestors: k.Ancestors,
 		Health: control.Degraded, Reason: control.ReasonNotRunning, Message: "no zrs server has it in its care, or none with a control socket",
 	}
@@ -163,8 +166,8 @@ func storedStatus(ctx context.Context, path string) (*control.Status, error) {
 		at := end.TID.Time()
 		s.LastTime = &at
 	}
-	if k.Source != nil {
-		heard := k.Source.Heard
+	if k.Source != nil && k.Role != epoch.Primary {
+		heard := k.Source.Heard.Truncate(time.Millisecond)
 		s.Source = &control.Source{Address: k.Source.Address, State: "disconnected", Protocol: k.Source.Protocol, LastTID: k.Source.Last}
 		if !heard.IsZero() {
 			s.Source.Heard = &heard
@@ -173,6 +176,7 @@ func storedStatus(ctx context.Context, path string) (*control.Status, error) {
 	if k.Superseded != nil {
 		s.Health, s.Reason = control.Failed, control.ReasonSuperseded
 		s.Message = "another primary was promoted since, epoch " + k.Superseded.Epoch.Short()
+		s.Next = []string{"zrs rewind " + path + " --against NEW-PRIMARY --dry-run"}
 	}
 	return s, nil
 }
@@ -205,7 +209,11 @@ func writeStatus(w io.Writer, s *control.Status, e *env) error {
 		line("blobs", "%d missing", s.BlobsMissing)
 	}
 	if src := s.Source; src != nil {
-		line("source", "%s: %s, %s", src.Address, src.State, behind(src.Lag, src.ETA, src.Trend))
+		known := behind(src.Lag, src.ETA, src.Trend)
+		if src.Lag.Seconds != nil && src.State != "comparing" && src.State != "receiving" {
+			known += " when it was last heard"
+		}
+		line("source", "%s: %s, %s", src.Address, src.State, known)
 		if src.Heard != nil {
 			line("", "last heard %s ago, it speaks %s", s.Now.Sub(*src.Heard).Round(time.Second), src.Protocol)
 		}
@@ -254,6 +262,12 @@ func behind(l control.Lag, eta *float64, trend string) string {
 		text += ", " + trend
 	}
 	return text
+}
+
+// isPrivate reports whether path is its owner's alone, as a control socket is.
+func isPrivate(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.Mode().Perm() == 0o600
 }
 
 // isSocket reports whether path is one.

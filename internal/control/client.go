@@ -29,10 +29,18 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return s, c.do(ctx, http.MethodGet, "status", nil, s)
 }
 
-// Promote asks the server to become the primary.
+// Promote asks the server to become the primary. A refusal comes with a report,
+// any other error without.
 func (c *Client) Promote(ctx context.Context, r PromoteRequest) (*Promotion, error) {
 	p := &Promotion{}
-	return p, c.do(ctx, http.MethodPost, "promote", r, p)
+	err := c.do(ctx, http.MethodPost, "promote", r, p)
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		return refusal.Promotion, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // Do tells the server to pause, resume, reload or shut down, and returns its state

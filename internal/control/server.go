@@ -31,6 +31,9 @@ type Refusal struct {
 	Reason string   `json:"reason"` // a stable name
 	Text   string   `json:"error"`
 	Next   []string `json:"next,omitempty"`
+
+	// Promotion is the report of a promotion that is refused.
+	Promotion *Promotion `json:"promotion,omitempty"`
 }
 
 func (r *Refusal) Error() string { return r.Text }
@@ -70,6 +73,10 @@ func handler(n Node) http.Handler {
 			return
 		}
 		p, err := n.Promote(r.Context(), request)
+		if refusal, ok := errors.AsType[*Refusal](err); ok {
+			told := *refusal
+			told.Promotion, err = &p, &told
+		}
 		reply(w, p, err)
 	})
 	for path, do := range map[string]func(context.Context) error{

@@ -18,6 +18,11 @@ func (w *Writer) HandOver(opts TailerOptions) (*Tailer, error) {
 	if w.err != nil {
 		return nil, errors.Join(w.err, w.Close())
 	}
+	if w.held {
+		if err := w.Rollback(); err != nil {
+			return nil, errors.Join(err, w.Close())
+		}
+	}
 	if err := errors.Join(w.Abort(), w.Sync()); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}

@@ -44,10 +44,8 @@ func (f facts) judge(s *control.Status) {
 	case f.logErr != nil:
 		set(control.Failed, control.ReasonDataFile, []string{"zrs verify " + s.Path}, "%v", f.logErr)
 	case f.failed != nil:
-		set(control.Failed, control.ReasonDiverged, []string{
-			"zrs verify " + s.Path + " " + s.Source.Address,
-			"zrs rewind " + s.Path + " --against " + s.Source.Address + " --dry-run",
-		}, "replication has stopped: %v", f.failed)
+		reason, next := f.whyFailed(s)
+		set(control.Failed, reason, next, "replication has stopped: %v", f.failed)
 	case f.primary:
 		f.judgePrimary(s, set)
 	default:
@@ -55,6 +53,23 @@ func (f facts) judge(s *control.Status) {
 	}
 	if s.Health == control.Optimal && s.BlobsMissing > 0 {
 		set(control.Degraded, control.ReasonBlobsMissing, []string{"zrs verify " + s.Path + " --blob-dir DIR"}, "%d blobs are missing", s.BlobsMissing)
+	}
+}
+
+// whyFailed returns the reason why replication has stopped, and what to do.
+func (f facts) whyFailed(s *control.Status) (control.Reason, []string) {
+	source := f.link.Source
+	switch {
+	case errors.Is(f.failed, epoch.ErrSuperseded): // the source was, not we
+		return control.ReasonSuperseded, []string{"replicate from the new primary, not from " + source}
+	case errors.Is(f.failed, epoch.ErrOtherDatabase):
+		return control.ReasonDiverged, []string{"is " + source + " the right source?"}
+	case errors.Is(f.failed, repl.ErrPackedPast):
+		return control.ReasonDiverged, []string{"move " + s.Path + " and its blobs aside, and seed anew"}
+	}
+	return control.ReasonDiverged, []string{
+		"zrs verify " + s.Path + " " + source,
+		"zrs rewind " + s.Path + " --against " + source + " --dry-run",
 	}
 }
 
@@ -75,10 +90,14 @@ func (f facts) judgePrimary(s *control.Status, set setter) {
 		}
 	}
 	if stuck > 0 {
-		set(control.Degraded, control.ReasonStuck, []string{"look at the secondaries that are stuck"}, "%s, %d of them stuck", countPeers(len(s.Peers)), stuck)
+		set(control.Degraded, control.ReasonStuck, []string{"look at the secondaries that are stuck"}, "%s, %d stuck", countPeers(len(s.Peers)), stuck)
 		return
 	}
-	set(control.Optimal, control.ReasonServing, nil, "%s, %d of them behind", countPeers(len(s.Peers)), behind)
+	if len(s.Peers) == 0 {
+		set(control.Optimal, control.ReasonServing, nil, "%s", countPeers(0))
+		return
+	}
+	set(control.Optimal, control.ReasonServing, nil, "%s, %d behind", countPeers(len(s.Peers)), behind)
 }
 
 func countPeers(n int) string {

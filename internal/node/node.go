@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -42,6 +43,7 @@ type Node struct {
 	once       sync.Once
 	started    time.Time
 	promotions chan *promotion
+	replicated chan struct{} // closed when nobody takes promotions any more
 	again      chan struct{} // one slot: replicate again after trouble
 	stop       context.CancelFunc
 
@@ -54,7 +56,7 @@ type Node struct {
 // init makes ready what the methods use.
 func (n *Node) init() {
 	n.once.Do(func() {
-		n.promotions, n.again = make(chan *promotion), make(chan struct{}, 1)
+		n.promotions, n.replicated, n.again = make(chan *promotion), make(chan struct{}), make(chan struct{}, 1)
 		n.started = time.Now()
 		n.tailing = n.Tailer != nil
 	})
@@ -118,13 +120,14 @@ func (n *Node) Run(ctx context.Context) error {
 		err = errors.Join(err, followed)
 	}
 	if by := n.Identity.Sidecar().Superseded; by != nil && err == nil {
-		err = epoch.ErrSuperseded
+		err = fmt.Errorf("%s: %w, epoch %s", n.Path, epoch.ErrSuperseded, by.Epoch)
 	}
 	return err
 }
 
 // replicate keeps the file a replica until ctx is done, or it was promoted.
 func (n *Node) replicate(ctx context.Context) (promoted bool, err error) {
+	defer close(n.replicated)
 	for {
 		ended := make(chan error, 1)
 		go func() { ended <- n.Secondary.Run(ctx) }()
@@ -136,7 +139,7 @@ func (n *Node) replicate(ctx context.Context) (promoted bool, err error) {
 			err = <-ended
 		}
 		if err != nil && !NeedsPerson(err) || ctx.Err() != nil {
-			asked.answer(ctx, err)
+			asked.answer(err)
 			return false, err
 		}
 		if asked == nil && err != nil {
@@ -145,8 +148,10 @@ func (n *Node) replicate(ctx context.Context) (promoted bool, err error) {
 		if ctx.Err() != nil {
 			return false, err
 		}
-		if asked != nil && n.become(ctx, asked) {
-			return true, nil
+		if asked != nil {
+			if promoted, err = n.become(asked); promoted || err != nil {
+				return promoted, err
+			}
 		}
 	}
 }

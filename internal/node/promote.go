@@ -19,12 +19,12 @@ type promotion struct {
 }
 
 // answer ends a promotion that came to nothing.
-func (p *promotion) answer(ctx context.Context, err error) {
+func (p *promotion) answer(err error) {
 	if p == nil {
 		return
 	}
 	if err == nil {
-		err = context.Cause(ctx)
+		err = errStopping
 	}
 	p.done <- err
 }
@@ -44,8 +44,9 @@ func (n *Node) Promote(ctx context.Context, r control.PromoteRequest) (control.P
 		p.result.AlreadyPrimary = true
 		return p.result, nil
 	}
-	link := n.Secondary.Link()
+	link := n.link()
 	p.result.Loss = lossOf(link, n.log().Tip().TID)
+	p.result.BlobsMissing = n.Secondary.Stats.BlobsMissing.Load()
 	if err := r.Limits.Check(&p.result); err != nil {
 		return p.result, err
 	}
@@ -61,12 +62,20 @@ func (n *Node) Promote(ctx context.Context, r control.PromoteRequest) (control.P
 	}
 	select {
 	case n.promotions <- p:
+		err := <-p.done
+		return p.result, err
+	case <-n.replicated:
+		if n.isPrimary() { // somebody else was faster
+			return n.Promote(ctx, r)
+		}
+		return p.result, errStopping
 	case <-ctx.Done():
 		return p.result, context.Cause(ctx)
 	}
-	err := <-p.done
-	return p.result, err
 }
+
+// errStopping says that it is too late for a promotion.
+var errStopping = &control.Refusal{Reason: "stopping", Text: "the server is being stopped", Next: []string{"promote its data file when it has stopped"}}
 
 // lives reports whether a source is there, as far as one knows.
 func lives(l repl.Link) bool {
@@ -80,11 +89,7 @@ func lives(l repl.Link) bool {
 // lossOf returns what a source is known to have that a storage that ends with
 // last has not.
 func lossOf(l repl.Link, last fs.TID) control.Loss {
-	loss := control.Loss{Source: l.Source, LastTID: l.Last}
-	if !l.Heard.IsZero() {
-		heard := l.Heard.UTC()
-		loss.Heard = &heard
-	}
+	loss := control.Loss{Source: l.Source, Heard: orNil(l.Heard), LastTID: l.Last}
 	var transactions *int64
 	if l.HasBehind && l.Behind.Transactions >= 0 {
 		transactions = &l.Behind.Transactions
@@ -122,21 +127,21 @@ func describe(p *control.Promotion, l epoch.Lineage, last fs.TID) {
 }
 
 // become makes the node a primary, after its secondary was drained. It reports
-// whether it is one now.
-func (n *Node) become(ctx context.Context, p *promotion) bool {
+// whether it is one now. If it isn't, and there is no error, it still is a
+// secondary.
+func (n *Node) become(p *promotion) (bool, error) {
 	last := n.log().Tip().TID
 	if err := n.Identity.Promote(last); err != nil {
-		p.answer(ctx, err)
-		return false
+		p.answer(err)
+		return false, nil
 	}
 	describe(&p.result, n.Identity.Lineage(), last)
 	tailer, err := n.Secondary.Writer.HandOver(n.TailerOptions)
 	if err != nil {
 		// The epoch has begun, so there is no way back to the source.
-		p.answer(ctx, err)
-		n.Logger.Error("promoted, but the data file can't be followed", "path", n.Path, "err", err)
-		n.Shutdown()
-		return false
+		err = fmt.Errorf("promoted, but the data file can't be followed: %w", err)
+		p.answer(err)
+		return false, err
 	}
 	n.mu.Lock()
 	n.Tailer, n.tailing, n.failed = tailer, true, nil
@@ -145,6 +150,7 @@ func (n *Node) become(ctx context.Context, p *promotion) bool {
 	p.result.Seconds = time.Since(p.begun).Seconds()
 	p.result.Loss = lossOf(n.Secondary.Link(), last)
 	n.Logger.Info("promoted", "epoch", p.result.Epoch, "tid", last, "took", time.Since(p.begun))
+	p.result.BlobsMissing = n.Secondary.Stats.BlobsMissing.Load()
 	p.done <- nil
-	return true
+	return true, nil
 }

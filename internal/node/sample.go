@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"zrs/internal/repl"
@@ -13,8 +14,17 @@ const sampleEvery = time.Second
 // samples are what rates and trends are told from.
 type samples struct {
 	source series
-	peers  map[string]*series // by address
+	peers  map[connection]*series
 }
+
+// A connection tells peers apart: all that come by a Unix socket have the same
+// address.
+type connection struct {
+	address string
+	since   int64
+}
+
+func connectionOf(p repl.Peer) connection { return connection{p.Address, p.Since.UnixNano()} }
 
 // A series is the last samples of a connection, oldest first.
 type series []sample
@@ -44,7 +54,7 @@ func (s series) rate() float64 {
 		return 0
 	}
 	first, last := s[0], s[len(s)-1]
-	return float64(last.bytes-first.bytes) / last.at.Sub(first.at).Seconds()
+	return math.Round(float64(last.bytes-first.bytes) / last.at.Sub(first.at).Seconds())
 }
 
 // trend tells what becomes of the lag.
@@ -105,14 +115,14 @@ func (n *Node) take(now time.Time) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	kept := make(map[string]*series, len(peers))
+	kept := make(map[connection]*series, len(peers))
 	for _, p := range peers {
-		s := n.samples.peers[p.Address]
+		s := n.samples.peers[connectionOf(p)]
 		if s == nil {
 			s = &series{}
 		}
 		s.add(sample{now, p.Bytes, float64(p.Behind.Bytes)})
-		kept[p.Address] = s
+		kept[connectionOf(p)] = s
 	}
 	n.samples.peers = kept
 	if n.Secondary != nil && !n.tailing {

@@ -14,7 +14,7 @@ import (
 // Status returns the state of the server.
 func (n *Node) Status() control.Status {
 	n.init()
-	now := time.Now().UTC()
+	now := time.Now().UTC().Truncate(time.Millisecond)
 	identity, tip := n.Identity.Sidecar(), n.log().Tip()
 	started := n.started.UTC().Truncate(time.Millisecond)
 	s := control.Status{
@@ -35,7 +35,7 @@ func (n *Node) Status() control.Status {
 		s.BlobsMissing = n.Primary.MissingBlobs()
 		for _, p := range n.Primary.Peers() {
 			var of series
-			if have := peers[p.Address]; have != nil {
+			if have := peers[connectionOf(p)]; have != nil {
 				of = *have
 			}
 			s.Peers = append(s.Peers, peerOf(p, of, now))
@@ -43,7 +43,7 @@ func (n *Node) Status() control.Status {
 	}
 	facts := facts{now: now, primary: primary, superseded: identity.Superseded, ready: n.log().Ready(), logErr: n.log().Err(), failed: failed}
 	if !primary {
-		link := n.Secondary.Link()
+		link := n.link()
 		s.BlobsMissing += n.Secondary.Stats.BlobsMissing.Load()
 		s.Source = sourceOf(link, tip.TID, source, now)
 		s.Paused = link.State == repl.LinkPaused
@@ -51,6 +51,19 @@ func (n *Node) Status() control.Status {
 	}
 	facts.judge(&s)
 	return s
+}
+
+// link returns what is known of the source. An operator who has paused it, or has
+// it go on, sees that at once.
+func (n *Node) link() repl.Link {
+	link := n.Secondary.Link()
+	switch paused := n.Secondary.Paused(); {
+	case paused:
+		link.State, link.Err = repl.LinkPaused, nil
+	case link.State == repl.LinkPaused:
+		link.State = repl.LinkConnecting
+	}
+	return link
 }
 
 // statusJSON is the answer to whoever asks at the replication port.

@@ -37,19 +37,28 @@ type StoppedOptions struct {
 // known to be a secondary, [fs.ErrLocked] if it has a server, [fs.ErrDamaged].
 func OpenStopped(ctx context.Context, path string, o StoppedOptions) (*Stopped, error) {
 	s := &Stopped{path: path, begun: time.Now()}
-	var err error
+	f, err := fs.OpenFile(path) // before anything is said of its sidecar
+	if err != nil {
+		return nil, err
+	}
+	f.Close()
 	if s.identity, err = epoch.Open(path); err != nil {
 		return nil, err
 	}
 	if err := s.checkRole(o.AnyRole); err != nil {
 		return nil, err
 	}
+	if o.BlobDir != "" {
+		if s.blobs, err = fs.OpenBlobDir(o.BlobDir); err != nil { // a writer would make one
+			return nil, err
+		}
+	}
 	if o.DryRun {
-		err = s.look(ctx, o)
+		err = s.look(ctx)
 	} else {
 		s.writer, err = fs.OpenWriter(ctx, path, fs.WriterOptions{BlobDir: o.BlobDir, Logger: o.Logger})
 		if err == nil {
-			s.log, s.blobs, s.close = s.writer.Log(), s.writer.Blobs(), s.writer.Close
+			s.log, s.close = s.writer.Log(), s.writer.Close
 		}
 	}
 	if err != nil {
@@ -62,7 +71,7 @@ func OpenStopped(ctx context.Context, path string, o StoppedOptions) (*Stopped, 
 }
 
 // look opens the storage without changing it.
-func (s *Stopped) look(ctx context.Context, o StoppedOptions) error {
+func (s *Stopped) look(ctx context.Context) error {
 	if pid, held, err := fs.LockHolder(s.path + ".lock"); err == nil && held {
 		return fmt.Errorf("%s: %w, process %d", s.path, fs.ErrLocked, pid)
 	}
@@ -71,13 +80,7 @@ func (s *Stopped) look(ctx context.Context, o StoppedOptions) error {
 		return err
 	}
 	s.log, s.close = log, func() error { done(); return nil }
-	if o.BlobDir == "" {
-		return nil
-	}
-	if s.blobs, err = fs.OpenBlobDir(o.BlobDir); err != nil {
-		done()
-	}
-	return err
+	return nil
 }
 
 // checkRole refuses what is not known to be a secondary.

@@ -1,6 +1,7 @@
 package repl
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ type Peer struct {
 	Behind wire.Behind // of Durable, or of Sent where it does not tell
 }
 
-// Peers returns the secondaries that are connected, by address.
+// Peers returns the secondaries that are connected, by address and time.
 func (p *Primary) Peers() []Peer {
 	p.mu.Lock()
 	conns := make([]*outgoing, 0, len(p.peers))
@@ -45,7 +46,9 @@ func (p *Primary) Peers() []Peer {
 		peer.Behind = p.behind(peer.has())
 		peers = append(peers, peer)
 	}
-	slices.SortFunc(peers, func(a, b Peer) int { return strings.Compare(a.Address, b.Address) })
+	slices.SortFunc(peers, func(a, b Peer) int {
+		return cmp.Or(strings.Compare(a.Address, b.Address), a.Since.Compare(b.Since)) // all of a Unix socket have one address
+	})
 	return peers
 }
 

@@ -113,6 +113,13 @@ func (s *Secondary) Pause() {
 	}
 }
 
+// Paused reports whether Run is to wait, although it may not have come to that yet.
+func (s *Secondary) Paused() bool {
+	s.steer.mu.Lock()
+	defer s.steer.mu.Unlock()
+	return s.steer.resume != nil
+}
+
 // Resume makes Run go on.
 func (s *Secondary) Resume() {
 	s.steer.mu.Lock()

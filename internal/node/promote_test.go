@@ -190,7 +190,7 @@ func TestNode_Promote_diverged(t *testing.T) {
 	dir := t.TempDir()
 	source := newPrimary(t, filepath.Join(dir, "a.fs"), 5)
 	b, _ := newSecondary(t, filepath.Join(dir, "b.fs"), source.source)
-	if err := commit(b.Secondary.Writer, 3, 8); err != nil {
+	if err := commit(b.Secondary.Writer, 3, 5); err != nil {
 		t.Fatal(err)
 	}
 	trouble := make(chan error, 10)
@@ -209,7 +209,7 @@ func TestNode_Promote_diverged(t *testing.T) {
 	}
 	<-trouble
 	p, err := b.Promote(t.Context(), control.PromoteRequest{SourceLives: true})
-	if err != nil || !p.Promoted || p.LastTID != tidOf(8) {
+	if err != nil || !p.Promoted || p.LastTID != tidOf(5) {
 		t.Errorf("Promote() = %+v, %v", p, err)
 	}
 	if s := b.Status(); s.Health != control.Optimal || s.Reason != control.ReasonServing {

@@ -48,9 +48,10 @@ func (c *controlCmd) Run(ctx context.Context, e *env) error {
 	if !isSocket(socket) {
 		socket = control.SocketPath(c.Target)
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.Timeout))
+	limit, cancel := context.WithTimeout(ctx, time.Duration(c.Timeout))
 	defer cancel()
-	s, err := (&control.Client{Socket: socket}).Do(ctx, c.Action)
+	s, err := (&control.Client{Socket: socket}).Do(limit, c.Action)
+	err = noAnswer(ctx, err, socket, c.Timeout)
 	if errors.Is(err, control.ErrNoServer) {
 		return advise(err, "is the server running, and is this its control socket?")
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -60,7 +61,7 @@ func (f *serveFlags) run(ctx context.Context, e *env, n *node.Node) error {
 	n.Version, n.Logger = versionNumber(), e.log
 	l, err := f.listenControl(ctx, n.Path, e)
 	if err != nil {
-		return err
+		return errors.Join(err, n.Close())
 	}
 	if l == nil {
 		return n.Run(ctx)

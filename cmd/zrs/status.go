@@ -106,16 +106,26 @@ func (c *statusCmd) Run(ctx context.Context, e *env) error {
 
 // ask asks whoever can tell.
 func (c *statusCmd) ask(ctx context.Context, src source) (*control.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.Timeout))
+	limit, cancel := context.WithTimeout(ctx, time.Duration(c.Timeout))
 	defer cancel()
 	if src.path == "" {
-		return askAddress(ctx, src.addr)
+		s, err := askAddress(limit, src.addr)
+		return s, noAnswer(ctx, err, c.Target, c.Timeout)
 	}
-	s, err := (&control.Client{Socket: control.SocketPath(src.path)}).Status(ctx)
+	s, err := (&control.Client{Socket: control.SocketPath(src.path)}).Status(limit)
 	if errors.Is(err, control.ErrNoServer) {
-		return storedStatus(ctx, src.path)
+		s, err = storedStatus(limit, src.path)
 	}
-	return s, err
+	return s, noAnswer(ctx, err, c.Target, c.Timeout)
+}
+
+// noAnswer makes of a time limit that has passed, and was not that of ctx, that no
+// server answers.
+func noAnswer(ctx context.Context, err error, target string, timeout duration) error {
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%s: %w within %s", target, control.ErrNoServer, timeout)
+	}
+	return err
 }
 
 // askAddress asks at an address: a control socket, or a replication port.
@@ -127,19 +137,27 @@ func askAddress(ctx context.Context, a peerAddress) (*control.Status, error) {
 	}
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, a.Network(), a.DialAddress())
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", repl.ErrUnreachable, err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	s, err := control.Ask(conn)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
-	case err != nil:
-		return nil, advise(fmt.Errorf("%w: %w", repl.ErrHungUp, err), "is it a server of zrs? One of zc.zrs does not tell its state; of a ZEO server, zrs check tells")
 	}
-	return s, nil
+	if err == nil {
+		return s, nil
+	}
+	if _, broken := errors.AsType[net.Error](err); broken || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("%s: %w, it closed the connection", a, control.ErrNoServer)
+	} else {
+		err = fmt.Errorf("%s: its answer is none of zrs: %w", a, err)
+	}
+	return nil, advise(err, "is it a server of zrs? One of zc.zrs does not tell its state; of a ZEO server, zrs check tells")
 }
 
 // storedStatus is the state of a data file that has no server.

@@ -153,14 +153,23 @@ func (f facts) judgeReceiving(s *control.Status, set setter, heard string) {
 	case l.Protocol == wire.ProtocolZRS1 && silent > silentAfter, behind && silent > stuckAfter:
 		set(control.Degraded, control.ReasonStuck, []string{"look at " + l.Source + " and the network to it"}, "connected to %s, but nothing was heard since %s", l.Source, heard)
 	case behind && *lag.Seconds > settling.Seconds():
-		what := "some transactions"
-		if lag.Transactions != nil {
-			what = fmt.Sprintf("%d transactions", *lag.Transactions)
-		}
-		set(control.Recovering, control.ReasonCatchingUp, nil, "%s behind %s, the oldest is %s old", what, l.Source, time.Duration(*lag.Seconds*1e9).Round(time.Second))
+		set(control.Recovering, control.ReasonCatchingUp, nil, "%s behind %s, the oldest is %s old",
+			countTransactions(lag.Transactions), l.Source, time.Duration(*lag.Seconds*1e9).Round(time.Second))
 	case l.Protocol != wire.ProtocolZRS1:
 		set(control.Optimal, control.ReasonConnected, nil, "connected to %s, which does not tell what it has; last heard %s", l.Source, heard)
+	case behind:
+		set(control.Optimal, control.ReasonCaughtUp, nil, "%s behind %s, just committed", countTransactions(lag.Transactions), l.Source)
 	default:
 		set(control.Optimal, control.ReasonCaughtUp, nil, "has all that %s has", l.Source)
 	}
+}
+
+func countTransactions(n *int64) string {
+	switch {
+	case n == nil:
+		return "some transactions"
+	case *n == 1:
+		return "1 transaction"
+	}
+	return fmt.Sprintf("%d transactions", *n)
 }

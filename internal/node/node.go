@@ -125,6 +125,19 @@ func (n *Node) Run(ctx context.Context) error {
 	return err
 }
 
+// Close is for a node that can't be run: it lets go of the listener and of the
+// writer, as Run does in the end.
+func (n *Node) Close() error {
+	var errs []error
+	if n.Listener != nil {
+		errs = append(errs, n.Listener.Close())
+	}
+	if n.Secondary != nil {
+		errs = append(errs, n.Secondary.Writer.CloseUnused())
+	}
+	return errors.Join(errs...)
+}
+
 // replicate keeps the file a replica until ctx is done, or it was promoted.
 func (n *Node) replicate(ctx context.Context) (promoted bool, err error) {
 	defer close(n.replicated)

@@ -156,6 +156,7 @@ func (d *disaster) run() {
 		p.cut()
 	}
 	becomes(t, d.next.data, "degraded", "refused")
+	becomes(t, d.third.data, "degraded", "disconnected") // by way of the second
 	common = lastTID(t, d.next.data)
 	eventually(t, "orphans", func() bool { return len(after(t, d.old.data, common)) > 3 })
 	primary.kill()

@@ -120,7 +120,7 @@ func (f facts) judgeSecondary(s *control.Status, set setter) {
 	case repl.LinkPaused:
 		set(control.Degraded, control.ReasonPaused, []string{"zrs control resume " + s.Path}, "paused by an operator")
 	case repl.LinkDisconnected:
-		set(control.Degraded, control.ReasonDisconnected, []string{"is " + source + " up? If it is lost: zrs promote " + s.Path + " --dry-run"},
+		set(control.Degraded, control.ReasonDisconnected, []string{"is " + source + " up? If it is lost: zrs promote --control " + control.SocketPath(s.Path) + " --dry-run"},
 			"not connected to %s, last heard %s: %s", source, heard, text(l.Err))
 	case repl.LinkRefused, repl.LinkDiverged:
 		next := []string{"look at the log of " + source}
@@ -152,6 +152,8 @@ func (f facts) judgeReceiving(s *control.Status, set setter, heard string) {
 	switch {
 	case l.Protocol == wire.ProtocolZRS1 && silent > silentAfter, behind && silent > stuckAfter:
 		set(control.Degraded, control.ReasonStuck, []string{"look at " + l.Source + " and the network to it"}, "connected to %s, but nothing was heard since %s", l.Source, heard)
+	case l.CutOff:
+		set(control.Degraded, control.ReasonDisconnected, []string{"zrs status " + l.Source}, "%s, which it follows, has no source itself", l.Source)
 	case behind && *lag.Seconds > settling.Seconds():
 		set(control.Recovering, control.ReasonCatchingUp, nil, "%s behind %s, the oldest is %s old",
 			countTransactions(lag.Transactions), l.Source, time.Duration(*lag.Seconds*1e9).Round(time.Second))

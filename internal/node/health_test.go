@@ -31,6 +31,8 @@ func TestFacts_judge(t *testing.T) {
 	plain := zrs(repl.LinkReceiving, time.Hour, nil)
 	plain.Protocol = wire.Protocol21
 	never := repl.Link{Source: "db1", State: repl.LinkDisconnected}
+	cutOff := zrs(repl.LinkReceiving, 0, nil)
+	cutOff.CutOff = true
 	newer := epoch.Begin()
 	primary := func(states ...string) control.Status {
 		var s control.Status
@@ -39,7 +41,9 @@ func TestFacts_judge(t *testing.T) {
 		}
 		return s
 	}
-	secondary := func(l control.Lag) control.Status { return control.Status{Source: &control.Source{Address: "db1", Lag: l}} }
+	secondary := func(l control.Lag) control.Status {
+		return control.Status{Source: &control.Source{Address: "db1", Lag: l}}
+	}
 	missing := primary()
 	missing.BlobsMissing = 3
 	behindAndMissing := secondary(lag(10, 2))
@@ -83,7 +87,8 @@ func TestFacts_judge(t *testing.T) {
 
 		{"paused", facts{link: zrs(repl.LinkPaused, 0, nil)}, secondary(lag(0, 0)), control.Degraded, control.ReasonPaused, "paused by an operator", "zrs control resume a.fs"},
 		{"disconnected", facts{link: zrs(repl.LinkDisconnected, time.Minute, errors.New("no route"))}, secondary(lag(0, 0)), control.Degraded, control.ReasonDisconnected,
-			"not connected to db1, last heard 1m0s ago: no route", "is db1 up? If it is lost: zrs promote a.fs --dry-run"},
+			"not connected to db1, last heard 1m0s ago: no route", "is db1 up? If it is lost: zrs promote --control a.fs.control --dry-run"},
+		{"source-cut-off", facts{link: cutOff}, secondary(lag(0, 0)), control.Degraded, control.ReasonDisconnected, "db1, which it follows, has no source itself", "zrs status db1"},
 		{"never-connected", facts{link: never}, secondary(control.Lag{}), control.Degraded, control.ReasonDisconnected, "not connected to db1, last heard never: no reason is known", "is db1 up?"},
 		{"refused", facts{link: zrs(repl.LinkRefused, time.Second, repl.ErrRefused)}, secondary(lag(0, 0)), control.Degraded, control.ReasonRefused, repl.ErrRefused.Error() + ", last heard 1s ago", "look at the log of db1"},
 		{"no-blob-directory", facts{link: zrs(repl.LinkDiverged, time.Second, repl.ErrBlobDirNeeded)}, secondary(lag(0, 0)), control.Degraded, control.ReasonRefused, repl.ErrBlobDirNeeded.Error(), "start it with --blob-dir"},

@@ -86,7 +86,7 @@ func (n *Node) Run(ctx context.Context) error {
 	serve, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	if n.Listener != nil {
-		n.Primary.Status = n.statusJSON
+		n.Primary.Status, n.Primary.CutOff = n.statusJSON, n.cutOff
 		serving.Go(func() error {
 			defer stop() // without it there is nothing to do
 			return n.Primary.Serve(serve, n.Listener)
@@ -208,6 +208,15 @@ func (n *Node) isPrimary() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.tailing
+}
+
+// cutOff reports whether it is a secondary that does not get what there may be.
+func (n *Node) cutOff() bool {
+	if n.isPrimary() {
+		return false
+	}
+	link := n.Secondary.Link()
+	return link.State != repl.LinkReceiving || link.CutOff
 }
 
 // Shutdown makes Run return, as if its context were done.

@@ -31,6 +31,7 @@ type Link struct {
 	Last      fs.TID    // the latest of its transactions that it told of or sent
 	Behind    wire.Behind
 	HasBehind bool // the source told Behind
+	CutOff    bool // the source is a secondary without a source
 }
 
 // A LinkState says what a secondary does about its source.
@@ -70,7 +71,7 @@ func (c *session) greeted() error {
 	if w != nil {
 		c.lineage = w.Lineage
 	}
-	c.s.link.update(func(l *Link) { l.HasBehind, l.Behind = false, wire.Behind{} })
+	c.s.link.update(func(l *Link) { l.HasBehind, l.Behind, l.CutOff = false, wire.Behind{}, false })
 	if w == nil {
 		return nil // a refusal comes without a word
 	}
@@ -122,7 +123,7 @@ func (c *session) note(n *wire.Note) error {
 	switch {
 	case n.Tip != nil:
 		c.s.link.update(func(l *Link) {
-			l.Last, l.Behind, l.HasBehind = n.Tip.Last, n.Tip.Behind, true
+			l.Last, l.Behind, l.HasBehind, l.CutOff = n.Tip.Last, n.Tip.Behind, true, n.Tip.CutOff
 		})
 	case n.End != nil:
 		c.sureEnd = true

@@ -49,6 +49,10 @@ type Primary struct {
 	HandshakeTimeout time.Duration // for the two messages that a secondary starts with
 	StopTimeout      time.Duration // how long secondaries may take to get the rest when the primary stops
 
+	// CutOff reports whether the log is that of a secondary whose source is out
+	// of reach: its own secondaries should know. It may be nil.
+	CutOff func() bool
+
 	// Status returns the answer for those who ask for the state of the server
 	// in place of transactions. Without it they are refused.
 	Status func() []byte

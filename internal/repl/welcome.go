@@ -143,7 +143,9 @@ func (s *outgoing) notes(ctx context.Context) error {
 	s.mu.Lock()
 	has := s.peer.has()
 	s.mu.Unlock()
-	return s.note(ctx, &wire.Note{Tip: &wire.Tip{Last: s.p.Log.Tip().TID, Behind: s.p.behind(has)}})
+	tip := &wire.Tip{Last: s.p.Log.Tip().TID, Behind: s.p.behind(has)}
+	tip.CutOff = s.p.CutOff != nil && s.p.CutOff()
+	return s.note(ctx, &wire.Note{Tip: tip})
 }
 
 // note sends a note to a secondary of ours.

@@ -85,6 +85,10 @@ type Note struct {
 type Tip struct {
 	Last   fs.TID `json:"last"`
 	Behind Behind `json:"behind"`
+
+	// CutOff is set by a primary that is a secondary itself and has no source,
+	// or by one that has that from its source: there may be more than Last.
+	CutOff bool `json:"cut_off,omitempty"`
 }
 
 // Behind is what a secondary has not made durable yet, as far as the primary

@@ -116,7 +116,7 @@ func (s *outgoing) welcome() error {
 }
 
 // noteEvery is how often a secondary of ours is told how far we are.
-const noteEvery = time.Second
+const noteEvery = time.Second / 2
 
 // notes sends what a secondary of ours should know now, between two
 // transactions. A new epoch it must know of before the first of its transactions.

@@ -74,7 +74,7 @@ const (
 // A Note is said between two transactions. One of its fields is set; a note with
 // none of those known here means nothing.
 type Note struct {
-	Tip     *Tip           `json:"tip,omitempty"`     // by the primary, about once a second
+	Tip     *Tip           `json:"tip,omitempty"`     // by the primary, twice a second
 	End     *End           `json:"end,omitempty"`     // by the primary, last of all
 	Lineage *epoch.Lineage `json:"lineage,omitempty"` // by the primary, when a new epoch begins
 	Report  *Report        `json:"report,omitempty"`  // by the secondary, now and then

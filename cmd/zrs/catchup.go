@@ -218,7 +218,7 @@ func (c *catchupCmd) open(ctx context.Context, e *env, src source) (_ repl.Sourc
 	if err != nil {
 		return repl.Source{}, 0, nil, err
 	}
-	identity, err := epoch.Open(src.path)
+	identity, err := epoch.OpenReadOnly(src.path)
 	if err != nil {
 		return repl.Source{}, 0, nil, adviseSidecar(err, src.path)
 	}

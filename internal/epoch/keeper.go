@@ -11,7 +11,8 @@ import (
 // and is where those who need it meet. A nil Keeper knows nothing, and keeps
 // nothing. All methods may be called concurrently.
 type Keeper struct {
-	data string
+	data     string
+	readOnly bool // changes are not saved
 
 	mu      sync.Mutex
 	sidecar Sidecar
@@ -25,6 +26,16 @@ func Open(data string) (*Keeper, error) {
 		return nil, err
 	}
 	return &Keeper{data: data, sidecar: *s, changed: make(chan struct{})}, nil
+}
+
+// OpenReadOnly returns a keeper that writes nothing: what changes is forgotten with
+// it.
+func OpenReadOnly(data string) (*Keeper, error) {
+	k, err := Open(data)
+	if err == nil {
+		k.readOnly = true
+	}
+	return k, err
 }
 
 // Sidecar returns what is kept now.
@@ -60,8 +71,10 @@ func (k *Keeper) Update(change func(*Sidecar)) error {
 	defer k.mu.Unlock()
 	next := k.sidecar
 	change(&next)
-	if err := next.Save(k.data); err != nil {
-		return err
+	if !k.readOnly {
+		if err := next.Save(k.data); err != nil {
+			return err
+		}
 	}
 	moved := !next.Equal(k.sidecar.Lineage) || next.Role != k.sidecar.Role || (next.Superseded == nil) != (k.sidecar.Superseded == nil)
 	k.sidecar = next

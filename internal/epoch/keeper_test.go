@@ -91,6 +91,20 @@ func TestKeeper_Update_fails(t *testing.T) {
 	}
 }
 
+func TestOpenReadOnly(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "Data.fs")
+	k, err := OpenReadOnly(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Promote(7); err != nil || k.Sidecar().Role != Primary {
+		t.Errorf("Promote() = %v, and it has %+v", err, k.Sidecar())
+	}
+	if _, err := os.Stat(SidecarPath(data)); err == nil {
+		t.Error("it wrote a sidecar")
+	}
+}
+
 func TestKeeper_nil(t *testing.T) {
 	var k *Keeper
 	if err := k.Promote(7); err != nil || k.Lineage().Known() || k.Changed() != nil {

@@ -136,7 +136,7 @@ func checkServed(t *testing.T, dir string, p relatedPair) {
 		file, served database
 		want         string
 	}{{a, b, p.Relation}, {b, a, mirrored(p.Relation)}} {
-		z, address := servePrimary(t, order.served)
+		z, address := servePrimary(t, order.served, "--any-role", "--control=none") // leaves nothing beside the file
 		args := append(order.file.args(), address)
 		if r, code := verifyTwo(t, args...); r.Relation != order.want || code != p.Code {
 			t.Errorf("%s, served: %s, exit code %d, want %s, %d", order.served.data, r.Relation, code, order.want, p.Code)

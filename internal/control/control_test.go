@@ -59,8 +59,6 @@ func (n *fakeNode) Shutdown() {
 	}
 }
 
-func point[T any](v T) *T { return &v }
-
 var (
 	fullTime   = time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)
 	fullStatus = Status{
@@ -70,18 +68,18 @@ var (
 		Now: fullTime, Started: &fullTime, Address: ":5000", LastTID: 8, LastTime: &fullTime, Paused: true, BlobsMissing: 2,
 		Source: &Source{
 			Address: "db1", State: "receiving", Since: &fullTime, Error: "e", Protocol: "zrs+1", Heard: &fullTime, LastTID: 10,
-			Lag: Lag{point[int64](1), point[int64](2), point(3.5)}, Rate: 4, ETA: point(5.0), Trend: "steady",
+			Lag: Lag{new(int64(1)), new(int64(2)), new(3.5)}, Rate: 4, ETA: new(5.0), Trend: "steady",
 		},
 		Peers: []Peer{{
 			Address: "db3", Node: "h:f", State: "stuck", Protocol: "zrs2.0", Since: fullTime, Heard: &fullTime,
-			SentTID: 11, DurableTID: point[fs.TID](12), Rate: 6, ETA: point(7.0), BlobsMissing: point[int64](8), Trend: "growing",
+			SentTID: 11, DurableTID: new(fs.TID(12)), Rate: 6, ETA: new(7.0), BlobsMissing: new(int64(8)), Trend: "growing",
 		}},
 	}
 	fullPromotion = Promotion{
 		Schema: Schema, Path: "a.fs", DryRun: true, Promoted: true, AlreadyPrimary: true,
 		Database: epoch.ID{1}, Epoch: epoch.ID{2}, Forks: []epoch.Ancestor{{Epoch: epoch.ID{3}, End: 9}},
 		LastTID: 8, LastTime: &fullTime,
-		Loss:    Loss{Source: "db1", Heard: &fullTime, LastTID: 10, Transactions: point[int64](2), Seconds: point(1.5)},
+		Loss:    Loss{Source: "db1", Heard: &fullTime, LastTID: 10, Transactions: new(int64(2)), Seconds: new(1.5)},
 		Seconds: 0.25, BlobsChecked: 3, BlobsMissing: 1,
 	}
 )
@@ -125,7 +123,7 @@ func TestClient(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(*status, fullStatus) {
 		t.Errorf("Status() = %+v, %v, want %+v", status, err, fullStatus)
 	}
-	request := PromoteRequest{DryRun: true, SourceLives: true, Limits: Limits{ExpectTID: 5, Transactions: point[int64](0), Seconds: point(2.5)}}
+	request := PromoteRequest{DryRun: true, SourceLives: true, Limits: Limits{ExpectTID: 5, Transactions: new(int64(0)), Seconds: new(2.5)}}
 	promotion, err := c.Promote(t.Context(), request)
 	if err != nil || !reflect.DeepEqual(*promotion, fullPromotion) {
 		t.Errorf("Promote() = %+v, %v, want %+v", promotion, err, fullPromotion)
@@ -289,6 +287,18 @@ func TestRestrict(t *testing.T) {
 	if fi, err := os.Stat(socket); err != nil || fi.Mode() != os.ModeSocket|0o600 {
 		t.Errorf("its mode is %v, %v", fi.Mode(), err)
 	}
+	if !IsSocket(socket) || IsSocket(filepath.Dir(socket)) || IsSocket(socket+"2") {
+		t.Error("IsSocket() takes one for the other")
+	}
+	other := filepath.Join(t.TempDir(), "other")
+	public, err := net.Listen("unix", other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer public.Close()
+	if err := os.Chmod(other, 0o755); err != nil || IsSocket(other) {
+		t.Errorf("IsSocket() of one for all: %v", err)
+	}
 	var c net.ListenConfig
 	long := filepath.Join(t.TempDir(), strings.Repeat("x", maxSocketPath))
 	if _, err := Restrict(t.Context(), long, c.Listen); err == nil || !strings.Contains(err.Error(), "a socket's path may have 103 bytes") {
@@ -354,7 +364,7 @@ func TestAsk(t *testing.T) {
 }
 
 func TestLimits_Check(t *testing.T) {
-	n, s := point[int64], point[float64]
+	n, s := func(n int64) *int64 { return &n }, func(s float64) *float64 { return &s }
 	behind := Loss{Source: "db1", LastTID: 9, Transactions: n(3), Seconds: s(5)}
 	unknown := Loss{Source: "db1"}
 	uncounted := Loss{Source: "db1", LastTID: 9, Seconds: s(5)}

@@ -39,7 +39,9 @@ func TestFacts_judge(t *testing.T) {
 		}
 		return s
 	}
-	secondary := func(l control.Lag) control.Status { return control.Status{Source: &control.Source{Address: "db1", Lag: l}} }
+	secondary := func(l control.Lag) control.Status {
+		return control.Status{Source: &control.Source{Address: "db1", Lag: l}}
+	}
 	missing := primary()
 	missing.BlobsMissing = 3
 	behindAndMissing := secondary(lag(10, 2))
@@ -60,8 +62,12 @@ func TestFacts_judge(t *testing.T) {
 		{"primary-of-three", facts{primary: true, ready: true}, primary("caught-up", "streaming", "streaming"), control.Optimal, control.ReasonServing, "3 secondaries are connected, 2 behind", ""},
 		{"primary-stuck-peer", facts{primary: true, ready: true}, primary("stuck", "streaming"), control.Degraded, control.ReasonStuck, "2 secondaries are connected, 1 stuck", "look at the secondaries that are stuck"},
 		{"primary-blobs-missing", facts{primary: true, ready: true}, missing, control.Degraded, control.ReasonBlobsMissing, "3 blobs are missing", "zrs verify a.fs --blob-dir DIR"},
-		{"primary-superseded", facts{primary: true, ready: true, superseded: &newer}, primary(), control.Failed, control.ReasonSuperseded,
-			"another primary was promoted since, epoch " + newer.Epoch.Short() + ": this one serves nobody", "zrs rewind a.fs --against NEW-PRIMARY --dry-run"},
+		{
+			"primary-superseded",
+			facts{primary: true, ready: true, superseded: &newer},
+			primary(), control.Failed, control.ReasonSuperseded,
+			"another primary was promoted since, epoch " + newer.Epoch.Short() + ": this one serves nobody", "zrs rewind a.fs --against NEW-PRIMARY --dry-run",
+		},
 		{"primary-damaged", facts{primary: true, ready: true, logErr: errors.New("damaged at 5")}, primary(), control.Failed, control.ReasonDataFile, "damaged at 5", "zrs verify a.fs"},
 		{"superseded-before-damaged", facts{primary: true, superseded: &newer, logErr: errors.New("damaged")}, primary(), control.Failed, control.ReasonSuperseded, "another primary", "zrs rewind a.fs"},
 
@@ -77,13 +83,21 @@ func TestFacts_judge(t *testing.T) {
 		{"silent-while-behind", facts{link: zrs(repl.LinkReceiving, time.Minute, nil)}, secondary(lag(90, 7)), control.Degraded, control.ReasonStuck, "nothing was heard since 1m0s ago", "look at db1"},
 		{"zc-silent", facts{link: plain}, secondary(control.Lag{}), control.Optimal, control.ReasonConnected, "connected to db1, which does not tell what it has; last heard 1h0m0s ago", ""},
 		{"zc-behind-and-silent", facts{link: plain}, secondary(lag(0.1, -1)), control.Degraded, control.ReasonStuck, "nothing was heard since 1h0m0s ago", "look at db1"},
-		{"secondary-blobs-missing", facts{link: zrs(repl.LinkReceiving, 0, nil)}, func() control.Status { s := secondary(lag(0, 0)); s.BlobsMissing = 1; return s }(),
-			control.Degraded, control.ReasonBlobsMissing, "1 blobs are missing", "zrs verify"},
+		{
+			"secondary-blobs-missing",
+			facts{link: zrs(repl.LinkReceiving, 0, nil)},
+			func() control.Status { s := secondary(lag(0, 0)); s.BlobsMissing = 1; return s }(),
+			control.Degraded, control.ReasonBlobsMissing, "1 blobs are missing", "zrs verify",
+		},
 		{"behind-before-blobs-missing", facts{link: zrs(repl.LinkReceiving, 0, nil)}, behindAndMissing, control.Recovering, control.ReasonCatchingUp, "2 transactions behind", ""},
 
 		{"paused", facts{link: zrs(repl.LinkPaused, 0, nil)}, secondary(lag(0, 0)), control.Degraded, control.ReasonPaused, "paused by an operator", "zrs control resume a.fs"},
-		{"disconnected", facts{link: zrs(repl.LinkDisconnected, time.Minute, errors.New("no route"))}, secondary(lag(0, 0)), control.Degraded, control.ReasonDisconnected,
-			"not connected to db1, last heard 1m0s ago: no route", "is db1 up? If it is lost: zrs promote a.fs --dry-run"},
+		{
+			"disconnected",
+			facts{link: zrs(repl.LinkDisconnected, time.Minute, errors.New("no route"))},
+			secondary(lag(0, 0)), control.Degraded, control.ReasonDisconnected,
+			"not connected to db1, last heard 1m0s ago: no route", "is db1 up? If it is lost: zrs promote a.fs --dry-run",
+		},
 		{"never-connected", facts{link: never}, secondary(control.Lag{}), control.Degraded, control.ReasonDisconnected, "not connected to db1, last heard never: no reason is known", "is db1 up?"},
 		{"refused", facts{link: zrs(repl.LinkRefused, time.Second, repl.ErrRefused)}, secondary(lag(0, 0)), control.Degraded, control.ReasonRefused, repl.ErrRefused.Error() + ", last heard 1s ago", "look at the log of db1"},
 		{"no-blob-directory", facts{link: zrs(repl.LinkDiverged, time.Second, repl.ErrBlobDirNeeded)}, secondary(lag(0, 0)), control.Degraded, control.ReasonRefused, repl.ErrBlobDirNeeded.Error(), "start it with --blob-dir"},

@@ -366,7 +366,9 @@ func TestLossOf(t *testing.T) {
 	}
 }
 
-func same[T comparable](a, b *T) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
+func same[T comparable](a, b *T) bool {
+	return a == nil && b == nil || a != nil && b != nil && *a == *b
+}
 
 func show[T any](v *T) string {
 	if v == nil {

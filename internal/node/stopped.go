@@ -87,8 +87,10 @@ func (s *Stopped) look(ctx context.Context) error {
 func (s *Stopped) checkRole(anyRole bool) error {
 	k := s.identity.Sidecar()
 	refuse := func(reason, format string, args ...any) error {
-		return &control.Refusal{Reason: reason, Text: fmt.Sprintf(format, args...),
-			Next: []string{"if it is to be the primary all the same: --any-role"}}
+		return &control.Refusal{
+			Reason: reason, Text: fmt.Sprintf(format, args...),
+			Next: []string{"if it is to be the primary all the same: --any-role"},
+		}
 	}
 	switch {
 	case anyRole, k.Role == epoch.Secondary:

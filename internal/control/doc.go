@@ -9,6 +9,6 @@
 //	POST /v1/shutdown    as SIGTERM
 //
 // What must not be done is answered with a [Refusal], status 409; what went wrong,
-// in the same form, with status 500. The documents are
-// those that zrs prints with --json; docs/json.md describes them.
+// in the same form, with status 500. The documents are those that zrs prints with
+// --json; docs/json.md describes them.
 package control

@@ -37,13 +37,19 @@ A TARGET is one of
 
 	db1:8100, /run/zeo.sock     a ZEO server, at its address for clients
 	zeo://db1:8100              the same, without a test of what is there
-	/srv/zodb/Data.fs           a data file, be it in use or not
+	db1:5000, /run/zrs.sock     a zrs server, where it serves secondaries, or its control socket
+	zrs://db1:5000              the same, without a test of what is there
+	/srv/zodb/Data.fs           a data file, be it in use or not; if a zrs server has it in
+	                            its care, it is that server which is asked
 
 Addresses have the forms that zrs help addresses tells.
 
 With one TARGET it is OK that a server answers, or that the end of a data file is whole. Where
 transactions are expected all the time, a limit on age is one on the time since the last
-of them. Performance data are that age and the numbers that a ZEO server tells.
+of them. Performance data are that age and the numbers that a ZEO server tells. A zrs server
+tells its health, as zrs status shows it: failed is critical, degraded and recovering are
+warnings. Its limits are on how far it is behind its source; of a primary, on how far the
+last of its secondaries is behind. While it is not connected that can't be told.
 
 With two, the secondary is asked first, then the primary, then the secondary once more if it
 was behind: what was only on its way has arrived by then. Performance data are age,
@@ -81,9 +87,10 @@ With --json the answer is one document: schema, status (OK, WARNING, CRITICAL or
 exit_code, message (the text of the line), findings (each with status, reason and message),
 targets and metrics. Each of targets has target, kind (zeo, zrs, file; null if it did not
 answer) and storages: name, role, health, reason, message, last_tid, last_time, connected,
-last_contact. Each of metrics has label, unit (s, B, c for a counter, or empty), value,
+last_contact, of which a zrs server alone tells role, connected and last_contact. Each of metrics has label, unit (s, B, c for a counter, or empty), value,
 warning and critical. What is not known, or not told, is null. The reasons of findings are
-` + checkReasons + `.`
+` + checkReasons + `,
+and those of zrs status for what a zrs server says of itself.`
 }
 
 // checkReasons are the codes that package monitor has for findings.

@@ -285,9 +285,6 @@ func (s *jsonSection) checkValue(name string, row *jsonRow, v any) []string {
 
 // rareJSON are the cases that no short script brings about, and why.
 var rareJSON = map[string]string{
-	"zrs check: targets[].storages[].role":              "told by zrs servers alone",
-	"zrs check: targets[].storages[].connected":         "told by zrs servers alone",
-	"zrs check: targets[].storages[].last_contact":      "told by zrs servers alone",
 	"zrs rewind: begun":                                 "takes a run that was killed, which a test of internal/rewind has",
 	"zrs status: source.eta_seconds":                    "takes a transfer of several seconds; a test of internal/node has it",
 	"zrs status: peers[].eta_seconds":                   "takes a transfer of several seconds; a test of internal/node has it",

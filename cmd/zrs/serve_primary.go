@@ -27,8 +27,14 @@ func (*servePrimaryCmd) Help() string {
 secondary that connects: zrs serve-secondary, zrs catchup, or a secondary of zc.zrs.
 
 It reads beside the process that writes FS (a ZEO server, Zope). It takes no lock and
-changes nothing, so it can be started and stopped at any time, and it follows when FS
+does not change FS, so it can be started and stopped at any time, and it follows when FS
 is packed. Only transactions that are safely on disk are sent. FS must exist.
+
+Beside FS it keeps the file FS.zrs, with the identity that the database gets when it is
+served for the first time, and its role. What is known to be a secondary, a copy, or
+superseded by another primary is not served (exit code 6; --any-role). When a secondary
+tells that another primary was promoted since, it serves nobody any more, and the exit
+code is 4 in the end. The socket FS.control (--control) is for zrs status and zrs control.
 
 A secondary that is slow or stuck costs the others nothing. One that reads nothing
 for --write-timeout is disconnected; it resumes when it connects again.

@@ -42,6 +42,11 @@ If they have diverged, as after a failover, nothing is changed: it stops replica
 stays up and logs an error with the last common transaction and what only FS has. See
 zrs help exit-codes for how the one-shot commands report the same.
 
+Beside FS it keeps the file FS.zrs: of which database FS is, and which source it follows.
+The socket FS.control (--control) is for zrs status, zrs control, and zrs promote, which
+makes it the primary without stopping it: it goes on serving its secondaries then, and
+follows FS, which is for another process to write.
+
 A source that refuses or hangs up is diagnosed in words, and tried again after
 --reconnect-delay, doubled each time up to --reconnect-max. The exit code is 0 when it
 was stopped by a signal while it replicated or tried to, and 4 or 7 when it had found

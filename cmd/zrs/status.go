@@ -130,7 +130,7 @@ func noAnswer(ctx context.Context, err error, target string, timeout duration) e
 
 // askAddress asks at an address: a control socket, or a replication port.
 func askAddress(ctx context.Context, a peerAddress) (*control.Status, error) {
-	if a.Network() == "unix" && isPrivate(a.DialAddress()) { // else secondaries could not use it
+	if a.Network() == "unix" && control.IsSocket(a.DialAddress()) {
 		if s, err := (&control.Client{Socket: a.DialAddress()}).Status(ctx); err == nil || ctx.Err() != nil {
 			return s, err
 		}
@@ -280,12 +280,6 @@ func behind(l control.Lag, eta *float64, trend string) string {
 		text += ", " + trend
 	}
 	return text
-}
-
-// isPrivate reports whether path is its owner's alone, as a control socket is.
-func isPrivate(path string) bool {
-	fi, err := os.Stat(path)
-	return err == nil && fi.Mode().Perm() == 0o600
 }
 
 // isSocket reports whether path is one.

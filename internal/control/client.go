@@ -81,6 +81,9 @@ func (c *Client) do(ctx context.Context, method, what string, request, answer an
 		if err := json.Unmarshal(b, refusal); err != nil || refusal.Text == "" {
 			return fmt.Errorf("%s: it answers %s", c.Socket, response.Status)
 		}
+		if response.StatusCode != http.StatusConflict {
+			return fmt.Errorf("%s: the server has trouble: %s", c.Socket, refusal.Text)
+		}
 		return refusal
 	}
 	if err := json.Unmarshal(b, answer); err != nil {

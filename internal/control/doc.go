@@ -8,6 +8,7 @@
 //	POST /v1/reload      try all sources again, now
 //	POST /v1/shutdown    as SIGTERM
 //
-// What can't be done is answered with a [Refusal], status 409. The documents are
-// those that zrs prints with --json; docs/json.md describes them.
+// What must not be done is answered with a [Refusal], status 409; what went wrong,
+// in the same form, with status 500. The documents are those that zrs prints with
+// --json; docs/json.md describes them.
 package control

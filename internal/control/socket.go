@@ -3,7 +3,9 @@ package control
 import (
 	"context"
 	"fmt"
+	iofs "io/fs"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 )
@@ -11,6 +13,13 @@ import (
 // SocketPath returns where the control socket of a data file is, if no other place
 // was given.
 func SocketPath(data string) string { return data + ".control" }
+
+// IsSocket reports whether a path is that of a control socket, and not one where
+// secondaries connect: it is its owner's alone.
+func IsSocket(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.Mode() == iofs.ModeSocket|0o600
+}
 
 // maxSocketPath is how long a socket's path may be on any system: some have less
 // than 108 bytes for it.

@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"zrs/internal/control"
 )
 
 // greetingWait is how long a server may take to greet before it is taken for
@@ -27,6 +29,9 @@ type Target struct {
 // Probe asks the target how it is, and gives up when ctx ends. It sets Kind, if
 // that was not known.
 func (t *Target) Probe(ctx context.Context) (*Report, error) {
+	if t.Network == "unix" && t.Kind != KindZEO && control.IsSocket(t.Address) {
+		return probeControl(ctx, t.Address)
+	}
 	if t.Kind != KindFile {
 		return t.probeServer(ctx, t.Network, t.Address)
 	}

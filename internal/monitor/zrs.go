@@ -3,6 +3,7 @@ package monitor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"time"
@@ -29,6 +30,8 @@ func probeControl(ctx context.Context, socket string) (*Report, error) {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, ErrSilent
+	case errors.Is(err, control.ErrNoServer):
+		return nil, fmt.Errorf("%w: nobody answers at %s, which its server has left there", ErrUnreachable, socket)
 	case err != nil:
 		return nil, err
 	}
@@ -48,6 +51,9 @@ func reportOf(s *control.Status) (*Report, error) {
 	if s.Source != nil {
 		connected := s.Source.State == "comparing" || s.Source.State == "receiving"
 		out.Connected, out.Lag = &connected, lagOf(s.Source.Lag)
+		if !connected {
+			out.Lag = out.Lag.atLeast()
+		}
 		if s.Source.Heard != nil {
 			out.LastContact = *s.Source.Heard
 		}
@@ -55,6 +61,21 @@ func reportOf(s *control.Status) (*Report, error) {
 		out.Lag = farthest(s.Peers)
 	}
 	return &Report{Kind: KindZRS, Storages: []Storage{out}}, nil
+}
+
+// atLeast returns what is known of a lag behind a source that may have gone on
+// since it told of it: it is no less, but nothing is not known.
+func (l Lag) atLeast() Lag {
+	if l.Age != nil && *l.Age == 0 {
+		l.Age = nil
+	}
+	if l.Transactions != nil && *l.Transactions == 0 {
+		l.Transactions = nil
+	}
+	if l.Bytes != nil && *l.Bytes == 0 {
+		l.Bytes = nil
+	}
+	return l
 }
 
 func lagOf(l control.Lag) Lag {

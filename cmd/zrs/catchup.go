@@ -118,9 +118,6 @@ func (c *catchupCmd) catchup(ctx context.Context, e *env, src source, sum *catch
 	if err != nil {
 		return err
 	}
-	if s.Identity, err = epoch.Open(c.FS); err != nil {
-		return adviseSidecar(err, c.FS)
-	}
 	source, size, stop, err := c.open(ctx, e, src)
 	if err != nil {
 		return err
@@ -131,6 +128,13 @@ func (c *catchupCmd) catchup(ctx context.Context, e *env, src source, sum *catch
 	w, done, err := c.openFile(ctx, e, s, sum)
 	if err != nil {
 		return err
+	}
+	// Behind the lock: who had it may have written a sidecar.
+	if s.Identity, err = epoch.Open(c.FS); err != nil {
+		if w != nil {
+			done = w.CloseUnused
+		}
+		return errors.Join(adviseSidecar(err, c.FS), done())
 	}
 	sum.FromTID = s.Log.Tip().TID
 	sum.Seeded = sum.FromTID == 0

@@ -76,13 +76,18 @@ func (k *Keeper) Update(change func(*Sidecar)) error {
 			return err
 		}
 	}
+	k.set(next)
+	return nil
+}
+
+// set takes on what is kept from now on.
+func (k *Keeper) set(next Sidecar) {
 	moved := !next.Equal(k.sidecar.Lineage) || next.Role != k.sidecar.Role || (next.Superseded == nil) != (k.sidecar.Superseded == nil)
 	k.sidecar = next
 	if moved {
 		close(k.changed)
 		k.changed = make(chan struct{})
 	}
-	return nil
 }
 
 // Follow makes the storage a secondary of a primary with a lineage, of which it
@@ -109,9 +114,18 @@ func (k *Keeper) Promote(last fs.TID) error {
 	})
 }
 
-// Supersede notes that a newer epoch was met.
+// Supersede notes that a newer epoch was met. That is so even if it can't be
+// saved.
 func (k *Keeper) Supersede(by Lineage) error {
-	return k.Update(func(s *Sidecar) { s.Superseded = &by })
+	err := k.Update(func(s *Sidecar) { s.Superseded = &by })
+	if err != nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		next := k.sidecar
+		next.Superseded = &by
+		k.set(next)
+	}
+	return err
 }
 
 // take gives the storage a role.

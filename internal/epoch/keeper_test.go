@@ -89,6 +89,16 @@ func TestKeeper_Update_fails(t *testing.T) {
 	if err := k.Promote(7); err == nil || k.Lineage().Known() {
 		t.Errorf("Promote() = %v, and it has lineage %v", err, k.Lineage())
 	}
+	// A full disk is no reason to go on as a second primary.
+	moved := k.Changed()
+	if err := k.Supersede(Begin()); err == nil || k.Sidecar().Superseded == nil {
+		t.Errorf("Supersede() = %v, and it is superseded by %v", err, k.Sidecar().Superseded)
+	}
+	select {
+	case <-moved:
+	default:
+		t.Error("it told of no change")
+	}
 }
 
 func TestOpenReadOnly(t *testing.T) {

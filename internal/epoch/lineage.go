@@ -77,12 +77,16 @@ func (l Lineage) Known() bool { return !l.Epoch.IsZero() }
 func (l Lineage) Equal(m Lineage) bool { return l.Database == m.Database && l.Epoch == m.Epoch }
 
 // Promote returns the lineage of a new epoch, which begins after the transaction
-// last.
+// last. A secondary may not have come to where the epochs before it ended: for its
+// own history they end with last.
 func (l Lineage) Promote(last fs.TID) Lineage {
 	if !l.Known() {
 		return Begin()
 	}
 	ancestors := append(slices.Clone(l.Ancestors), Ancestor{l.Epoch, last})
+	for i := range ancestors {
+		ancestors[i].End = min(ancestors[i].End, last)
+	}
 	if n := len(ancestors) - maxAncestors; n > 0 {
 		ancestors = ancestors[n:]
 	}

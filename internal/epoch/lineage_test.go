@@ -46,6 +46,32 @@ func TestLineage_MayFollow(t *testing.T) {
 	}
 }
 
+// A secondary that is behind the fork takes on the new epoch, and is promoted
+// itself before it has come that far.
+func TestLineage_Promote_behindTheFork(t *testing.T) {
+	first := Begin()
+	second := first.Promote(100)
+	third := second.Promote(50)
+	if err := third.Check(); err != nil {
+		t.Fatalf("Check() = %v", err)
+	}
+	for _, test := range []struct {
+		name string
+		l    Lineage
+		last fs.TID
+		want error
+	}{
+		{"first-as-far", first, 50, nil},
+		{"first-further", first, 51, ErrDiverged},
+		{"second-as-far", second, 50, nil},
+		{"second-further", second, 51, ErrDiverged},
+	} {
+		if err := test.l.MayFollow(third, test.last); !errors.Is(err, test.want) {
+			t.Errorf("%s: MayFollow() = %v, want %v", test.name, err, test.want)
+		}
+	}
+}
+
 func TestLineage_At(t *testing.T) {
 	first := Begin()
 	second := first.Promote(100)

@@ -172,7 +172,7 @@ func (n *Node) replicate(ctx context.Context) (promoted bool, err error) {
 // NeedsPerson reports whether replication can't go on until somebody decides,
 // although nothing is wrong with the local files.
 func NeedsPerson(err error) bool {
-	for _, why := range []error{repl.ErrDiverged, repl.ErrPackedPast, epoch.ErrOtherDatabase, epoch.ErrSuperseded} {
+	for _, why := range []error{repl.ErrDiverged, repl.ErrPackedPast, epoch.ErrOtherDatabase, epoch.ErrDiverged, epoch.ErrSuperseded} {
 		if errors.Is(err, why) {
 			return true
 		}

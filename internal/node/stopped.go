@@ -42,10 +42,7 @@ func OpenStopped(ctx context.Context, path string, o StoppedOptions) (*Stopped, 
 		return nil, err
 	}
 	f.Close()
-	if s.identity, err = epoch.Open(path); err != nil {
-		return nil, err
-	}
-	if err := s.checkRole(o.AnyRole); err != nil {
+	if err := s.identify(o.AnyRole); err != nil {
 		return nil, err
 	}
 	if o.BlobDir != "" {
@@ -64,10 +61,23 @@ func OpenStopped(ctx context.Context, path string, o StoppedOptions) (*Stopped, 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkFile(o.AnyRole); err != nil {
+	// Once more behind the lock: who had it may have written another sidecar.
+	err = s.identify(o.AnyRole)
+	if err == nil {
+		err = s.checkFile(o.AnyRole)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
+}
+
+// identify reads the sidecar, and refuses what is not known to be a secondary.
+func (s *Stopped) identify(anyRole bool) (err error) {
+	if s.identity, err = epoch.Open(s.path); err != nil {
+		return err
+	}
+	return s.checkRole(anyRole)
 }
 
 // look opens the storage without changing it.

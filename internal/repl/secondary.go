@@ -210,7 +210,7 @@ func (s *Secondary) round(ctx context.Context, unfit []error) (good bool, left i
 
 // misfit reports whether err says that a source is none for our file.
 func misfit(err error) bool {
-	for _, why := range []error{ErrDiverged, ErrPackedPast, ErrBlobDirNeeded, epoch.ErrOtherDatabase, epoch.ErrSuperseded} {
+	for _, why := range []error{ErrDiverged, ErrPackedPast, ErrBlobDirNeeded, epoch.ErrOtherDatabase, epoch.ErrDiverged, epoch.ErrSuperseded} {
 		if errors.Is(err, why) {
 			return true
 		}

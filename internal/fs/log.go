@@ -166,6 +166,20 @@ func (l *Log) replace(file *os.File, end int64, tid TID) {
 	})
 }
 
+// hold returns the current generation and its end. It stays open until release is
+// called.
+func (l *Log) hold() (g *generation, end int64, release func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gen.refs++
+	held := l.gen
+	return held, held.end, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.release(held)
+	}
+}
+
 // release drops a reference to g, with the lock held.
 func (l *Log) release(g *generation) {
 	for g != nil {
@@ -220,15 +234,8 @@ func (l *Log) After(tid TID) (*Cursor, error) {
 // fewer if those after it would take more than limit bytes, but at least one; 0
 // if that is before the first. After(Back(n, limit)) reads them again.
 func (l *Log) Back(n int, limit int64) (TID, error) {
-	l.mu.Lock()
-	g, end := l.gen, l.gen.end
-	g.refs++
-	l.mu.Unlock()
-	defer func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.release(g)
-	}()
+	g, end, release := l.hold()
+	defer release()
 	w := window{src: g.file, end: end}
 	at := end
 	for i := range n + 1 {
@@ -256,15 +263,8 @@ type Ahead struct {
 // Ahead returns what the log has after tid, which need not be one of its
 // transactions. It counts up to most.
 func (l *Log) Ahead(tid TID, most int) (Ahead, error) {
-	l.mu.Lock()
-	g, end := l.gen, l.gen.end
-	g.refs++
-	l.mu.Unlock()
-	defer func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.release(g)
-	}()
+	g, end, release := l.hold()
+	defer release()
 	offset, _, err := l.find(g, tid)
 	if err != nil || offset >= end {
 		return Ahead{}, err
@@ -476,14 +476,7 @@ func (c *Cursor) DataIs(found Resolved, want []byte) (bool, error) {
 // RecordAt reads the record at an offset that an index of the log's current
 // file has.
 func (l *Log) RecordAt(off int64) (Record, error) {
-	l.mu.Lock()
-	g := l.gen
-	g.refs++
-	l.mu.Unlock()
-	defer func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.release(g)
-	}()
+	g, _, release := l.hold()
+	defer release()
 	return ReadRecord(g.file, l.path, off)
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -89,7 +90,7 @@ func lives(l repl.Link) bool {
 // lossOf returns what a source is known to have that a storage that ends with
 // last has not.
 func lossOf(l repl.Link, last fs.TID) control.Loss {
-	loss := control.Loss{Source: l.Source, Heard: orNil(l.Heard), LastTID: l.Last}
+	loss := control.Loss{Source: cmp.Or(l.From, l.Source), Heard: orNil(l.Heard), LastTID: l.Last}
 	var transactions *int64
 	if l.HasBehind && l.Behind.Transactions >= 0 {
 		transactions = &l.Behind.Transactions

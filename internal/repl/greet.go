@@ -85,12 +85,11 @@ func (s *Secondary) connect(ctx context.Context, src Source, hello *wire.Hello) 
 			err = fmt.Errorf("%s: %w", s.Log.Path(), err)
 		}
 		conn.Close()
-		if welcome != nil {
-			return nil, nil, s.parted(src, hello, welcome.Lineage, err)
-		}
 		switch {
 		case ctx.Err() != nil:
 			return nil, nil, context.Cause(ctx)
+		case welcome != nil:
+			return nil, nil, s.parted(src, hello, welcome.Lineage, err)
 		case !errors.Is(err, ErrRefused):
 			return nil, nil, err
 		case d.zrs1:
@@ -160,7 +159,10 @@ func greet(conn net.Conn, hello *wire.Hello, timeout time.Duration) (*wire.Welco
 	if w.Refused != nil {
 		return w, refusal(w.Refused)
 	}
-	return w, conn.SetReadDeadline(time.Time{})
+	if err := conn.SetReadDeadline(time.Time{}); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrHungUp, err)
+	}
+	return w, nil
 }
 
 // parted says where histories part, if err says that they do and the lineages show

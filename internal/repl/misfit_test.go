@@ -1,9 +1,13 @@
 package repl
 
 import (
+	"context"
+	"errors"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"zrs/internal/epoch"
 	"zrs/internal/wire"
@@ -25,7 +29,7 @@ func TestSecondary_leavesDivergedLineage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := epoch.Begin()
 		welcome := &wire.Welcome{Lineage: first.Promote(tidOf(1)), Role: epoch.Primary, Last: tidOf(1)}
-		bad := newScripted(t, pipes, []step{skipGreeting, send(welcome.AppendFrame(nil)), hangUp})
+		bad := newScripted(t, pipes, []step{skipGreeting, send(welcome.AppendFrame(nil)), listen})
 		bad.Protocol = ProtocolAuto
 		w, good := newSource(t, "1 a=1; 2 a=2")
 		path := makeFile(t, "1 a=1")
@@ -35,6 +39,92 @@ func TestSecondary_leavesDivergedLineage(t *testing.T) {
 		waitForTip(t, s.Log, w.End())
 		if err := stop(); err != nil {
 			t.Errorf("Run() = %v", err)
+		}
+	})
+}
+
+// What is known of a source outlives the process, and is not taken for what is
+// known of another one.
+func TestSecondary_recallsContact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := makeFile(t, "1 a=1")
+		heard := time.Now().Add(-time.Hour)
+		known := epoch.Contact{Address: "db1:5000", Protocol: wire.ProtocolZRS1, Heard: heard, Last: tidOf(9)}
+		if err := (&epoch.Sidecar{Lineage: epoch.Begin(), Role: epoch.Secondary, At: tidOf(1), Source: &known}).Save(path); err != nil {
+			t.Fatal(err)
+		}
+		gone := Source{Name: "db1:5000", Dial: func(context.Context) (net.Conn, error) { return nil, net.ErrClosed }}
+		answer := newStream(0).txns(parseTxns(t, "1 a=1")...)
+		plain := newScripted(t, pipes, []step{skipHandshake, send(answer.b), send(newStream(0).b), listen})
+		s := newSecondary(t, path, "", gone)
+		s.Identity = openIdentity(t, path)
+		stop := runSecondary(t, s)
+		synctest.Wait()
+		if l := s.Link(); l.From != "db1:5000" || l.Last != tidOf(9) || !l.Heard.Equal(heard) {
+			t.Errorf("Link() = %+v", l)
+		}
+		stop()
+
+		s.Sources = []Source{plain.Source}
+		s.CheckHistory = CheckTail
+		stop = runSecondary(t, s)
+		time.Sleep(time.Second)
+		if got := s.Identity.Sidecar().Source; got.Address != "script" || got.Protocol != wire.Protocol20 {
+			t.Errorf("the sidecar has %+v of a source that speaks as zc.zrs", got)
+		}
+		stop()
+	})
+}
+
+// A secondary that loses its source and turns to one that has less remembers what
+// the first one had.
+func TestSecondary_cutOffSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lineage := epoch.Begin()
+		var cutOff atomic.Bool
+		cutOff.Store(true)
+		theirs := makeFile(t, "1 a=1; 2 a=2")
+		p := newPrimary(t, theirs, "")
+		p.Identity, p.CutOff = identify(t, theirs, lineage, epoch.Secondary), cutOff.Load
+		src, _ := servePipes(t, p)
+		path := makeFile(t, "1 a=1; 2 a=2")
+		s := newSecondary(t, path, "", src)
+		if err := (&epoch.Sidecar{Lineage: lineage, Role: epoch.Secondary, Source: &epoch.Contact{Address: "db1:5000", Last: tidOf(9)}}).Save(path); err != nil {
+			t.Fatal(err)
+		}
+		s.Identity = openIdentity(t, path)
+		stop := runSecondary(t, s)
+		time.Sleep(3 * noteEvery)
+		if l := s.Link(); l.Last != tidOf(9) || !l.CutOff || l.From != src.Name {
+			t.Errorf("Link() = %+v", l)
+		}
+		// A new epoch ends that.
+		if err := p.Identity.Promote(tidOf(2)); err != nil {
+			t.Fatal(err)
+		}
+		cutOff.Store(false)
+		time.Sleep(3 * noteEvery)
+		if l := s.Link(); l.Last != tidOf(2) {
+			t.Errorf("Link() = %+v", l)
+		}
+		stop()
+	})
+}
+
+// A source that hangs up right behind its welcome is tried again.
+func TestSecondary_hangsUpAfterWelcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		welcome := &wire.Welcome{Lineage: epoch.Begin(), Role: epoch.Primary, Last: tidOf(1)}
+		for range 20 { // it is a matter of who is faster
+			src := newScripted(t, pipes, []step{skipGreeting, send(welcome.AppendFrame(nil)), hangUp})
+			conn, err := src.Dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := greet(conn, &wire.Hello{}, time.Second); err != nil && !errors.Is(err, ErrHungUp) {
+				t.Fatalf("greet() = %v, want %v", err, ErrHungUp)
+			}
+			conn.Close()
 		}
 	})
 }

@@ -137,6 +137,7 @@ func (s *Secondary) Run(ctx context.Context) error {
 	s.setDefaults()
 	s.steer.init()
 	defer s.steer.reset()
+	s.recall()
 	delay := s.ReconnectDelay
 	unfit := make([]error, len(s.Sources)) // why a source is not tried again
 	for {

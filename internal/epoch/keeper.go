@@ -94,10 +94,9 @@ func (k *Keeper) Follow(l Lineage, last fs.TID, source Contact) error {
 // transaction last. It keeps what it knew of its source.
 func (k *Keeper) Promote(last fs.TID) error {
 	return k.Update(func(s *Sidecar) {
-		// A pack may have taken the last transactions that it had.
-		s.Lineage = s.Promote(max(last, s.At))
+		s.Lineage = s.Promote(last)
 		s.take(Primary)
-		s.At, s.Superseded = max(last, s.At), nil
+		s.At, s.Superseded = last, nil
 	})
 }
 

@@ -51,7 +51,7 @@ func TestKeeper(t *testing.T) {
 	check("contact", Secondary, moved, false)
 
 	moved = k.Changed()
-	do(k.Promote(9)) // a pack took two
+	do(k.Promote(11))
 	s := check("promoted", Primary, moved, true)
 	if len(s.Ancestors) != 1 || s.Ancestors[0] != (Ancestor{first.Epoch, 11}) || s.Database != first.Database || s.Source.Address != "db1:5000" {
 		t.Errorf("promoted: %+v", s)

@@ -15,6 +15,7 @@ import (
 // A promotion is a request that the goroutine that owns the writer answers.
 type promotion struct {
 	begun  time.Time
+	limits control.Limits
 	result control.Promotion
 	done   chan error // one slot
 }
@@ -34,7 +35,7 @@ func (p *promotion) answer(err error) {
 // result, also of a dry run and of a refusal.
 func (n *Node) Promote(ctx context.Context, r control.PromoteRequest) (control.Promotion, error) {
 	n.init()
-	p := &promotion{begun: time.Now(), done: make(chan error, 1)}
+	p := &promotion{begun: time.Now(), limits: r.Limits, done: make(chan error, 1)}
 	p.result = control.Promotion{Schema: control.Schema, Path: n.Path, DryRun: r.DryRun}
 	identity := n.Identity.Sidecar()
 	describe(&p.result, identity.Lineage, n.log().Tip().TID)
@@ -132,7 +133,19 @@ func describe(p *control.Promotion, l epoch.Lineage, last fs.TID) {
 // secondary.
 func (n *Node) become(p *promotion) (bool, error) {
 	last := n.log().Tip().TID
-	if err := n.Identity.Promote(last); err != nil {
+	identity := n.Identity.Sidecar()
+	// A source that goes on may have told of more since they were checked.
+	describe(&p.result, identity.Lineage, last)
+	p.result.Loss = lossOf(n.Secondary.Link(), last)
+	err := p.limits.Check(&p.result)
+	fork := last
+	if err == nil {
+		fork, err = forkOf(n.Path, n.log(), identity.At)
+	}
+	if err == nil {
+		err = n.Identity.Promote(fork)
+	}
+	if err != nil {
 		p.answer(err)
 		return false, nil
 	}
@@ -149,7 +162,6 @@ func (n *Node) become(p *promotion) (bool, error) {
 	n.mu.Unlock()
 	p.result.Promoted = true
 	p.result.Seconds = time.Since(p.begun).Seconds()
-	p.result.Loss = lossOf(n.Secondary.Link(), last)
 	n.Logger.Info("promoted", "epoch", p.result.Epoch, "tid", last, "took", time.Since(p.begun))
 	p.result.BlobsMissing = n.Secondary.Stats.BlobsMissing.Load()
 	p.done <- nil

@@ -1,0 +1,78 @@
+package node
+
+import (
+	"path/filepath"
+	"testing"
+
+	"zrs/internal/control"
+	"zrs/internal/epoch"
+	"zrs/internal/fs"
+)
+
+// Where a new epoch begins, of a file that had a transaction once.
+func TestForkOf(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		status fs.Status // of its transactions 1 to 3
+		at     fs.TID
+		want   fs.TID // 0: refused
+	}{
+		{"nothing-known", fs.StatusComplete, 0, tidOf(3)},
+		{"the-last", fs.StatusComplete, tidOf(3), tidOf(3)},
+		{"went-on", fs.StatusComplete, tidOf(2), tidOf(3)},
+		{"an-older-copy", fs.StatusComplete, tidOf(5), 0},
+		{"another-file", fs.StatusComplete, tidOf(2) + 1, 0},
+		{"packed-from-the-end", fs.StatusPacked, tidOf(5), tidOf(5)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a.fs")
+			w, err := fs.OpenWriter(t.Context(), path, fs.WriterOptions{Create: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			for n := 1; n <= 3; n++ {
+				if err := w.Begin(fs.TxnHeader{TID: tidOf(n), Status: test.status}); err != nil {
+					t.Fatal(err)
+				}
+				if err := w.Commit(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := w.Sync(); err != nil {
+				t.Fatal(err)
+			}
+			got, err := forkOf(path, w.Log(), test.at)
+			if test.want == 0 {
+				wantRefusal(t, "forkOf()", err, "other-file")
+			} else if err != nil || got != test.want {
+				t.Errorf("forkOf() = %s, %v, want %s", got, err, test.want)
+			}
+		})
+	}
+}
+
+// A running secondary is promoted by what it knows at the end: its limits hold
+// then, and its file has to be the one that it was.
+func TestNode_become_refused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.fs")
+	if err := (&epoch.Sidecar{Lineage: epoch.Begin(), Role: epoch.Secondary, At: tidOf(5)}).Save(path); err != nil {
+		t.Fatal(err)
+	}
+	n, _ := newSecondary(t, path, newPrimary(t, filepath.Join(t.TempDir(), "b.fs"), 1).source)
+	defer n.Close()
+	if err := commit(n.Secondary.Writer, 1, 3); err != nil {
+		t.Fatal(err)
+	}
+	for reason, limits := range map[string]control.Limits{"behind": {ExpectTID: tidOf(4)}, "other-file": {}} {
+		p := &promotion{limits: limits, done: make(chan error, 1)}
+		promoted, err := n.become(p)
+		if promoted || err != nil {
+			t.Errorf("become() = %v, %v", promoted, err)
+		}
+		wantRefusal(t, "become()", <-p.done, reason)
+		if s := n.Identity.Sidecar(); s.Role != epoch.Secondary || len(s.Ancestors) != 0 {
+			t.Errorf("the sidecar has %+v", s)
+		}
+	}
+}

@@ -94,6 +94,7 @@ var exitCauses = []struct {
 	{repl.ErrRefused, exitTemporary},
 	{repl.ErrBlobDirNeeded, exitTrouble}, // before what it may be wrapped in
 	{repl.ErrRejected, exitTemporary},
+	{repl.ErrOwnEpoch, exitGuard},
 	{repl.ErrHungUp, exitTemporary},
 	{repl.ErrChecksum, exitTemporary},
 	{context.DeadlineExceeded, exitTemporary},

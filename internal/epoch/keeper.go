@@ -11,7 +11,8 @@ import (
 // and is where those who need it meet. A nil Keeper knows nothing, and keeps
 // nothing. All methods may be called concurrently.
 type Keeper struct {
-	data string
+	data     string
+	instance ID
 
 	mu      sync.Mutex
 	sidecar Sidecar
@@ -24,7 +25,7 @@ func Open(data string) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Keeper{data: data, sidecar: *s, changed: make(chan struct{})}, nil
+	return &Keeper{data: data, instance: NewID(), sidecar: *s, changed: make(chan struct{})}, nil
 }
 
 // Sidecar returns what is kept now.
@@ -35,6 +36,14 @@ func (k *Keeper) Sidecar() Sidecar {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.sidecar
+}
+
+// Instance is the same as long as k lives, and no other's.
+func (k *Keeper) Instance() ID {
+	if k == nil {
+		return ID{}
+	}
+	return k.instance
 }
 
 // Lineage returns the lineage now.

@@ -79,7 +79,11 @@ func (s *Secondary) connect(ctx context.Context, src Source, hello *wire.Hello) 
 		welcome, err := greet(conn, hello, s.Timeout)
 		d.zrs1 = d.zrs1 || welcome != nil
 		if err == nil {
-			if err = hello.Lineage.MayFollow(welcome.Lineage, hello.Last); err == nil {
+			err = hello.Lineage.MayFollow(welcome.Lineage, hello.Last)
+			if err == nil {
+				err = s.ownEpoch(welcome.Lineage)
+			}
+			if err == nil {
 				return conn, welcome, nil
 			}
 			err = fmt.Errorf("%s: %w", s.Log.Path(), err)
@@ -112,6 +116,17 @@ func (s *Secondary) connect(ctx context.Context, src Source, hello *wire.Hello) 
 		return nil, nil, fmt.Errorf("%w: %w", ErrHungUp, err)
 	}
 	return conn, nil, nil
+}
+
+// ErrOwnEpoch is returned when we are known as the primary of the epoch that a
+// source has: then it follows us, or is a second primary. It may be promoted yet.
+var ErrOwnEpoch = errors.New("this is the primary of that epoch itself, and can't follow")
+
+func (s *Secondary) ownEpoch(theirs epoch.Lineage) error {
+	if k := s.Identity.Sidecar(); k.Role == epoch.Primary && k.Known() && k.Equal(theirs) {
+		return fmt.Errorf("%w: epoch %s", ErrOwnEpoch, theirs.Epoch.Short())
+	}
+	return nil
 }
 
 func (s *Secondary) dial(ctx context.Context, src Source) (net.Conn, error) {
@@ -248,6 +263,6 @@ func (s *Secondary) hello(from fs.TID) *wire.Hello {
 	host, _ := os.Hostname() // without one, the file says enough
 	return &wire.Hello{
 		Lineage: s.Identity.Lineage(), Start: from, Last: s.Log.Tip().TID, Blobs: s.Blobs != nil,
-		Node: host + ":" + s.Log.Path(),
+		Node: host + ":" + s.Log.Path(), Instance: s.Identity.Instance(),
 	}
 }

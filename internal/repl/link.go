@@ -111,7 +111,7 @@ func (k *link) lost(err error) {
 		switch {
 		case misfit(err):
 			l.State = LinkDiverged
-		case errors.Is(err, ErrRefused), errors.Is(err, ErrRejected), errors.Is(err, ErrAhead):
+		case errors.Is(err, ErrRefused), errors.Is(err, ErrRejected), errors.Is(err, ErrAhead), errors.Is(err, ErrOwnEpoch):
 			l.State = LinkRefused
 		default:
 			l.State = LinkDisconnected

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"zrs/internal/epoch"
+	"zrs/internal/fs"
 	"zrs/internal/wire"
 )
 
@@ -126,5 +127,56 @@ func TestSecondary_hangsUpAfterWelcome(t *testing.T) {
 			}
 			conn.Close()
 		}
+	})
+}
+
+// A primary does not become a secondary of one that follows it, until that one was
+// promoted: a server started in the wrong role changes nothing.
+func TestSecondary_ownEpoch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lineage := epoch.Begin()
+		theirs := makeFile(t, "1 a=1; 2 a=2")
+		p := newPrimary(t, theirs, "")
+		p.Identity = identify(t, theirs, lineage, epoch.Secondary)
+		src, _ := servePipes(t, p)
+		path := makeFile(t, "1 a=1")
+		s := newSecondary(t, path, "", src)
+		s.Identity = identify(t, path, lineage, epoch.Primary)
+		if err := s.Catchup(t.Context(), 0, false); !errors.Is(err, ErrOwnEpoch) {
+			t.Errorf("Catchup() = %v, want %v", err, ErrOwnEpoch)
+		}
+		stop := runSecondary(t, s)
+		time.Sleep(time.Second)
+		if k, l := openIdentity(t, path).Sidecar(), s.Link(); k.Role != epoch.Primary || s.Log.Tip().TID != tidOf(1) || l.State != LinkRefused {
+			t.Errorf("it has up to %s, the sidecar %+v, the link %+v", s.Log.Tip().TID, k, l)
+		}
+		if err := p.Identity.Promote(tidOf(2)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if k := openIdentity(t, path).Sidecar(); k.Role != epoch.Secondary || s.Log.Tip().TID != tidOf(2) {
+			t.Errorf("it has up to %s, the sidecar %+v", s.Log.Tip().TID, k)
+		}
+		stop()
+	})
+}
+
+// A server that has its own address among its sources does not follow itself.
+func TestSecondary_followsItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := makeFile(t, "1 a=1")
+		w, err := fs.OpenWriter(t.Context(), path, fs.WriterOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		identity := identify(t, path, epoch.Begin(), epoch.Secondary)
+		itself, _ := servePipes(t, &Primary{Log: w.Log(), Identity: identity, Logger: testLogger(t)})
+		source, other := newSource(t, "1 a=1; 2 a=2")
+		s := &Secondary{Sources: []Source{itself, other}, Identity: identity, Logger: testLogger(t)}
+		s.Use(w)
+		t.Cleanup(func() { closeSecondary(t, s) })
+		stop := runSecondary(t, s)
+		waitForTip(t, s.Log, source.End())
+		stop()
 	})
 }

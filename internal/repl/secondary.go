@@ -235,7 +235,7 @@ func fatal(err error) bool {
 	case errors.Is(err, io.EOF), errors.Is(err, errDone):
 		return false
 	}
-	for _, passing := range []error{ErrUnreachable, ErrRefused, ErrRejected, ErrHungUp, ErrProtocol, ErrChecksum, ErrAhead, errInterrupted, context.Canceled} {
+	for _, passing := range []error{ErrUnreachable, ErrRefused, ErrRejected, ErrHungUp, ErrProtocol, ErrChecksum, ErrAhead, ErrOwnEpoch, errInterrupted, context.Canceled} {
 		if errors.Is(err, passing) {
 			return false
 		}
@@ -251,6 +251,8 @@ func (s *Secondary) explain(src Source, err error) {
 		log.Warn("the source refuses us", "err", err, "advice", refusedAdvice(s.Blobs != nil))
 	case misfit(err):
 		log.Error("the source does not fit and is not tried again", "err", err)
+	case errors.Is(err, ErrOwnEpoch):
+		log.Error("the source is not followed", "err", err, "advice", "serve this file with zrs serve-primary, or promote the source if that is to be the primary")
 	case errors.Is(err, ErrAhead):
 		log.Error("the source lacks transactions that are here", "err", err)
 	case errors.Is(err, ErrProtocol), errors.Is(err, ErrChecksum):

@@ -30,6 +30,9 @@ func (s *outgoing) greeted() error {
 	if s.p.Blobs != nil && !h.Blobs {
 		return s.refuse(wire.ReasonNoBlobs, errors.New("the secondary has no blob directory, but this database has blobs"))
 	}
+	if !h.Instance.IsZero() && h.Instance == s.p.Identity.Instance() {
+		return s.refuse(wire.ReasonUnavailable, errors.New("this is the very server that asks, under another name: it can't follow itself"))
+	}
 	identity := s.p.Identity.Sidecar()
 	if by := identity.Superseded; by != nil {
 		return s.refuse(wire.ReasonSuperseded, superseded(*by))

@@ -60,6 +60,10 @@ func (s *Secondary) dialect(src Source) *dialect {
 	return d
 }
 
+// ErrSpokeZRS1 is the [ErrRefused] of a source that is not spoken to as zc.zrs,
+// although it may be that now.
+var ErrSpokeZRS1 = errors.New("it has spoken " + wire.ProtocolZRS1 + " before")
+
 // tries is how often a source has to hang up at a greeting until it is believed
 // not to know it: it may have been stopped just then.
 const tries = 2
@@ -93,11 +97,11 @@ func (s *Secondary) connect(ctx context.Context, src Source, hello *wire.Hello) 
 		case ctx.Err() != nil:
 			return nil, nil, context.Cause(ctx)
 		case welcome != nil:
-			return nil, nil, s.parted(src, hello, welcome.Lineage, err)
+			return nil, nil, s.parted(ctx, src, hello, welcome.Lineage, err)
 		case !errors.Is(err, ErrRefused):
 			return nil, nil, err
 		case d.zrs1:
-			return nil, nil, fmt.Errorf("%w: it has spoken %s before", err, wire.ProtocolZRS1)
+			return nil, nil, fmt.Errorf("%w: %w", err, ErrSpokeZRS1)
 		}
 	}
 	if src.Protocol == ProtocolZRS1 {
@@ -182,7 +186,7 @@ func greet(conn net.Conn, hello *wire.Hello, timeout time.Duration) (*wire.Welco
 
 // parted says where histories part, if err says that they do and the lineages show
 // where.
-func (s *Secondary) parted(src Source, hello *wire.Hello, theirs epoch.Lineage, err error) error {
+func (s *Secondary) parted(ctx context.Context, src Source, hello *wire.Hello, theirs epoch.Lineage, err error) error {
 	if errors.Is(err, errStart) || !errors.Is(err, ErrDiverged) && !errors.Is(err, epoch.ErrDiverged) {
 		return err
 	}
@@ -201,7 +205,7 @@ func (s *Secondary) parted(src Source, hello *wire.Hello, theirs epoch.Lineage, 
 	defer c.Close()
 	for {
 		txn, nextErr := c.Next()
-		if nextErr != nil {
+		if nextErr != nil || ctx.Err() != nil {
 			return d // what was found is true in any case
 		}
 		d.OnlyHere++

@@ -247,6 +247,8 @@ func fatal(err error) bool {
 func (s *Secondary) explain(src Source, err error) {
 	log := s.Logger.With("source", src.Name)
 	switch {
+	case errors.Is(err, ErrSpokeZRS1):
+		log.Warn("the source refuses us", "err", err, "advice", "does it allow our address? If zc.zrs serves there now, it has to be spoken to as such")
 	case errors.Is(err, ErrRefused):
 		log.Warn("the source refuses us", "err", err, "advice", refusedAdvice(s.Blobs != nil))
 	case misfit(err):

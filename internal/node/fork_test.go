@@ -7,6 +7,8 @@ import (
 	"zrs/internal/control"
 	"zrs/internal/epoch"
 	"zrs/internal/fs"
+	"zrs/internal/repl"
+	"zrs/internal/wire"
 )
 
 // Where a new epoch begins, of a file that had a transaction once.
@@ -74,5 +76,36 @@ func TestNode_become_refused(t *testing.T) {
 		if s := n.Identity.Sidecar(); s.Role != epoch.Secondary || len(s.Ancestors) != 0 {
 			t.Errorf("the sidecar has %+v", s)
 		}
+	}
+}
+
+// What a source does not tell is unknown: it is no reason to believe that nothing
+// is lost, or lacking.
+func TestUnknown(t *testing.T) {
+	for _, test := range []struct {
+		protocol string
+		last     fs.TID
+		known    bool
+	}{
+		{wire.ProtocolZRS1, tidOf(5), true},
+		{wire.Protocol21, tidOf(5), false}, // it sent that: what else it has it does not tell
+		{wire.Protocol21, tidOf(6), true},  // at least that is lost
+		{"", tidOf(5), false},
+	} {
+		loss := lossOf(repl.Link{From: "db1", Protocol: test.protocol, Last: test.last}, tidOf(5))
+		if known := loss.Seconds != nil; known != test.known {
+			t.Errorf("%q, up to %s: lossOf() = %+v", test.protocol, test.last, loss)
+		}
+		if test.last == tidOf(5) && (loss.Transactions != nil) != test.known {
+			t.Errorf("%q: lossOf() has %v transactions", test.protocol, show(loss.Transactions))
+		}
+	}
+	now := tidOf(9).Time()
+	l := repl.Link{Protocol: wire.ProtocolZRS1, Last: tidOf(7), HasBehind: true, Behind: wire.Behind{Transactions: -1}}
+	if lag := sourceLag(l, tidOf(5), now); lag.Bytes != nil || show(lag.Seconds) != "120" {
+		t.Errorf("sourceLag() = %v bytes, %v seconds", show(lag.Bytes), show(lag.Seconds))
+	}
+	if lag := lagOf(wire.Behind{Transactions: -1}, now); lag != (control.Lag{}) {
+		t.Errorf("lagOf() = %+v of what could not be told", lag)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"zrs/internal/epoch"
 	"zrs/internal/fs"
 	"zrs/internal/repl"
+	"zrs/internal/wire"
 )
 
 // A promotion is a request that the goroutine that owns the writer answers.
@@ -96,8 +97,16 @@ func lossOf(l repl.Link, last fs.TID) control.Loss {
 	if l.HasBehind && l.Behind.Transactions >= 0 {
 		transactions = &l.Behind.Transactions
 	}
-	Settle(&loss, last, transactions)
+	settle(&loss, l.Protocol, last, transactions)
 	return loss
+}
+
+// settle completes a loss where the source speaks a protocol. One of zc.zrs does
+// not tell what it has: who has all that came may lack any number.
+func settle(loss *control.Loss, protocol string, last fs.TID, told *int64) {
+	if protocol == wire.ProtocolZRS1 || loss.LastTID > last {
+		Settle(loss, last, told)
+	}
 }
 
 // Settle completes a loss: what is lost of a source that is known to have come to

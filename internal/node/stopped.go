@@ -197,7 +197,7 @@ func (s *Stopped) Report(ctx context.Context) (control.Promotion, error) {
 		if k.At != last {
 			told = nil // it was told of another end
 		}
-		Settle(&p.Loss, last, told)
+		settle(&p.Loss, k.Source.Protocol, last, told)
 	}
 	if s.blobs == nil || last == 0 {
 		return p, nil

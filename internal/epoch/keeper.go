@@ -78,7 +78,7 @@ func (k *Keeper) Update(change func(*Sidecar)) error {
 
 // set takes on what is kept from now on.
 func (k *Keeper) set(next Sidecar) {
-	moved := !next.Equal(k.sidecar.Lineage) || next.Role != k.sidecar.Role || (next.Superseded == nil) != (k.sidecar.Superseded == nil)
+	moved := !next.Equal(k.sidecar.Lineage) || (next.Unsure == nil) != (k.sidecar.Unsure == nil) || next.Role != k.sidecar.Role || (next.Superseded == nil) != (k.sidecar.Superseded == nil)
 	k.sidecar = next
 	if moved {
 		close(k.changed)
@@ -87,12 +87,15 @@ func (k *Keeper) set(next Sidecar) {
 }
 
 // Follow makes the storage a secondary of a primary with a lineage, of which it
-// has all up to the transaction last. A source without a lineage changes the
-// role alone.
+// has all up to the transaction last. Behind a source without a lineage it keeps
+// its own, which is unsure from there on.
 func (k *Keeper) Follow(l Lineage, last fs.TID, source Contact) error {
 	return k.Update(func(s *Sidecar) {
-		if l.Known() {
+		switch {
+		case l.Known():
 			s.Lineage = l
+		case s.Known() && s.Unsure == nil:
+			s.Unsure = &last
 		}
 		s.take(Secondary)
 		s.At, s.Source, s.Superseded = last, &source, nil

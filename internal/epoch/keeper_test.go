@@ -1,9 +1,12 @@
 package epoch
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"zrs/internal/fs"
 )
 
 // A life: begun, followed, promoted, superseded, followed again.
@@ -69,8 +72,46 @@ func TestKeeper(t *testing.T) {
 
 	moved = k.Changed()
 	do(k.Follow(Lineage{}, 21, Contact{Address: "python:5000"}))
-	if s := check("unknown source", Secondary, moved, false); s.Epoch != newer.Epoch {
+	if s := check("unknown source", Secondary, moved, true); s.Epoch != newer.Epoch || s.Unsure == nil || *s.Unsure != 21 {
 		t.Errorf("of a source without a lineage it took %v", s.Lineage)
+	}
+}
+
+// Behind a source without a lineage, such as zc.zrs in the middle of a chain, or a
+// proxy that made one look like it, nobody knows what epoch a transaction is of.
+func TestKeeper_Follow_unsure(t *testing.T) {
+	k, err := Open(filepath.Join(t.TempDir(), "Data.fs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := Begin()
+	second := first.Promote(20)
+	for _, step := range []struct {
+		l    Lineage
+		last fs.TID
+	}{{first, 5}, {Lineage{}, 10}, {Lineage{}, 30}} {
+		if err := k.Follow(step.l, step.last, Contact{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := k.Lineage()
+	if err := l.MayFollow(second, 50); err != nil { // what came since may well be of the second epoch
+		t.Errorf("MayFollow() = %v", err)
+	}
+	if err := l.MayFollow(first.Promote(9), 50); !errors.Is(err, ErrDiverged) {
+		t.Errorf("MayFollow() = %v, want %v", err, ErrDiverged)
+	}
+	if p := l.Promote(50); p.Ancestors[0].End != 10 || p.Unsure != nil {
+		t.Errorf("Promote() = %+v", p)
+	}
+	if at := l.At(10); at.Unsure != nil {
+		t.Errorf("At(10) = %+v", at)
+	}
+	if at := l.At(11); at.Unsure == nil {
+		t.Errorf("At(11) = %+v", at)
+	}
+	if err := k.Follow(second, 50, Contact{}); err != nil || k.Lineage().Unsure != nil {
+		t.Errorf("Follow() = %v, then %+v", err, k.Lineage())
 	}
 }
 

@@ -146,7 +146,7 @@ func (c *session) renewed(l epoch.Lineage) error {
 	if !c.good {
 		return nil
 	}
-	c.logger.Info("the source has begun a new epoch", "epoch", l.Epoch)
+	c.logger.Info("the source has another lineage", "epoch", l.Epoch, "unsure", l.Unsure != nil)
 	return c.adopt()
 }
 

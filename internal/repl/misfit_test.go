@@ -180,3 +180,27 @@ func TestSecondary_followsItself(t *testing.T) {
 		stop()
 	})
 }
+
+// A connection of zc.zrs, or one that a proxy made look like it, does not make a
+// secondary one that must not follow the same primary when that is known again.
+func TestSecondary_followsThroughPlain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := epoch.Begin()
+		theirs := makeFile(t, "1 a=1; 2 a=2; 3 a=3; 4 a=4; 5 a=5")
+		p := newPrimary(t, theirs, "")
+		p.Identity = identify(t, theirs, first.Promote(tidOf(3)), epoch.Primary)
+		src, _ := servePipes(t, p)
+		path := makeFile(t, "1 a=1; 2 a=2")
+		s := newSecondary(t, path, "", src)
+		s.Identity = identify(t, path, first, epoch.Secondary)
+		for _, protocol := range []Protocol{ProtocolPlain, ProtocolZRS1} {
+			s.Sources[0].Protocol = protocol
+			if err := s.Catchup(t.Context(), 0, false); err != nil || s.Log.Tip().TID != tidOf(5) {
+				t.Fatalf("Catchup() = %v, up to %s", err, s.Log.Tip().TID)
+			}
+		}
+		if l := s.Identity.Lineage(); !l.Equal(p.Identity.Lineage()) || l.Unsure != nil {
+			t.Errorf("its lineage is %+v", l)
+		}
+	})
+}

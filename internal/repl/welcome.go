@@ -131,7 +131,7 @@ func (s *outgoing) notes(ctx context.Context) error {
 	if s.hello == nil {
 		return nil
 	}
-	if l := identity.Lineage; l.Known() && !l.Equal(s.lineage) {
+	if l := identity.Lineage; l.Known() && (!l.Equal(s.lineage) || (l.Unsure == nil) != (s.lineage.Unsure == nil)) {
 		if err := s.lineage.MayFollow(l, 0); err != nil {
 			return fmt.Errorf("our lineage has changed: %w", err) // it has to compare anew
 		}

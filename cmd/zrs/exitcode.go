@@ -12,6 +12,7 @@ import (
 	"zrs/internal/dump"
 	"zrs/internal/epoch"
 	"zrs/internal/fs"
+	"zrs/internal/node"
 	"zrs/internal/repl"
 	"zrs/internal/rewind"
 	"zrs/internal/verify"
@@ -95,6 +96,7 @@ var exitCauses = []struct {
 	{repl.ErrBlobDirNeeded, exitTrouble}, // before what it may be wrapped in
 	{repl.ErrRejected, exitTemporary},
 	{repl.ErrOwnEpoch, exitGuard},
+	{node.ErrDemoted, exitGuard},
 	{repl.ErrHungUp, exitTemporary},
 	{repl.ErrChecksum, exitTemporary},
 	{context.DeadlineExceeded, exitTemporary},

@@ -86,6 +86,25 @@ func (k *Keeper) set(next Sidecar) {
 	}
 }
 
+// Refresh reads the sidecar again, for a primary, which has no lock: another process
+// may have written one. What can't be read changes nothing, nor does one that was
+// removed.
+func (k *Keeper) Refresh() {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	next, err := Load(k.data)
+	if err != nil || next.Schema == 0 {
+		return
+	}
+	if next.Superseded == nil && next.Role == k.sidecar.Role && next.Equal(k.sidecar.Lineage) {
+		next.Superseded = k.sidecar.Superseded // it may not have been saved
+	}
+	k.set(*next)
+}
+
 // Follow makes the storage a secondary of a primary with a lineage, of which it
 // has all up to the transaction last. Behind a source without a lineage it keeps
 // its own, which is unsure from there on.
@@ -115,6 +134,7 @@ func (k *Keeper) Promote(last fs.TID) error {
 // Supersede notes that a newer epoch was met. That is so even if it can't be
 // saved.
 func (k *Keeper) Supersede(by Lineage) error {
+	k.Refresh()
 	err := k.Update(func(s *Sidecar) { s.Superseded = &by })
 	if err != nil {
 		k.mu.Lock()

@@ -115,6 +115,52 @@ func TestKeeper_Follow_unsure(t *testing.T) {
 	}
 }
 
+// Two processes that serve one file without a lock see what the other one notes.
+func TestKeeper_Refresh(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "Data.fs")
+	if err := (&Sidecar{Lineage: Begin(), Role: Primary}).Save(data); err != nil {
+		t.Fatal(err)
+	}
+	one, err := Open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := Open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved, newer := other.Changed(), one.Lineage().Promote(9)
+	if err := one.Supersede(newer); err != nil {
+		t.Fatal(err)
+	}
+	other.Refresh()
+	select {
+	case <-moved:
+	default:
+		t.Error("it told of no change")
+	}
+	if s := other.Sidecar(); s.Superseded == nil || !s.Superseded.Equal(newer) {
+		t.Errorf("it has %+v", s)
+	}
+	if err := one.Follow(newer, 9, Contact{}); err != nil {
+		t.Fatal(err)
+	}
+	// What the other one does not know it must not write over.
+	if err := other.Supersede(newer.Promote(10)); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Load(data); err != nil || s.Role != Secondary || !s.Equal(newer) {
+		t.Errorf("saved: %+v, %v", s, err)
+	}
+	if err := os.Remove(SidecarPath(data)); err != nil {
+		t.Fatal(err)
+	}
+	other.Refresh()
+	if s := other.Sidecar(); s.Role != Secondary {
+		t.Errorf("without a file it has %+v", s)
+	}
+}
+
 func TestKeeper_Update_fails(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gone")
 	if err := os.Mkdir(dir, 0o700); err != nil {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 
@@ -107,5 +108,40 @@ func TestUnknown(t *testing.T) {
 	}
 	if lag := lagOf(wire.Behind{Transactions: -1}, now); lag != (control.Lag{}) {
 		t.Errorf("lagOf() = %+v of what could not be told", lag)
+	}
+}
+
+// A primary ends when another process makes a secondary of its file: what it would
+// serve then is of another one's epoch.
+func TestNode_demoted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.fs")
+	source := newPrimary(t, path, 3) // has the file, and its sidecar
+	source.stop()
+	if err := source.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tailer, err := fs.OpenTailer(path, fs.TailerOptions{Logger: testLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity, err := epoch.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &Node{
+		Path: path, Identity: identity, Tailer: tailer, Listener: listenTCP(t), Logger: testLogger(t),
+		Primary: &repl.Primary{Log: tailer.Log(), Identity: identity, Logger: testLogger(t)},
+	}
+	done := make(chan error, 1)
+	go func() { done <- n.Run(t.Context()) }()
+	another, err := epoch.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := another.Follow(another.Lineage().Promote(tidOf(3)), tidOf(3), epoch.Contact{Address: "db2:5000"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, ErrDemoted) {
+		t.Errorf("Run() = %v, want %v", err, ErrDemoted)
 	}
 }

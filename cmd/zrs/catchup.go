@@ -271,8 +271,12 @@ func adviseSource(err error, path, source string) error {
 			"if "+source+" is: zrs rewind "+path+" --against "+source+" --dry-run")
 	case errors.Is(err, repl.ErrPackedPast):
 		return advise(err, "move "+path+" and its blobs aside, and seed anew")
+	case errors.Is(err, repl.ErrOwnEpoch):
+		return advise(err, "zrs serve-primary "+path+"   serves it;", "if "+source+" is to be the primary, promote that first")
 	case errors.Is(err, repl.ErrAhead):
 		return advise(err, "if the source is being restored or lags behind, try again later;", "if it lost transactions, they are here: keep "+path)
+	case errors.Is(err, repl.ErrSpokeZRS1):
+		return advise(err, "does it allow this host?", "if zc.zrs serves there now: --protocol=zc.zrs")
 	case errors.Is(err, repl.ErrRefused):
 		return advise(err, "is it a primary of this database, and does it allow this host?", "if its database has blobs, give --blob-dir")
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

@@ -12,6 +12,7 @@ import (
 	"zrs/internal/dump"
 	"zrs/internal/epoch"
 	"zrs/internal/fs"
+	"zrs/internal/node"
 	"zrs/internal/repl"
 	"zrs/internal/rewind"
 	"zrs/internal/verify"
@@ -94,6 +95,8 @@ var exitCauses = []struct {
 	{repl.ErrRefused, exitTemporary},
 	{repl.ErrBlobDirNeeded, exitTrouble}, // before what it may be wrapped in
 	{repl.ErrRejected, exitTemporary},
+	{repl.ErrOwnEpoch, exitGuard},
+	{node.ErrDemoted, exitGuard},
 	{repl.ErrHungUp, exitTemporary},
 	{repl.ErrChecksum, exitTemporary},
 	{context.DeadlineExceeded, exitTemporary},

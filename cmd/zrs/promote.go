@@ -47,7 +47,8 @@ secondaries, and lets go of the data file for the process that is to write it.
 
 What is lost is what the old primary had and FS has not. Known is what it told of while
 it was connected: its last transaction, and, by a zrs primary, how many were missing.
-What it committed after it was last heard is lost too, and nobody knows how much that is.
+What it committed after it was last heard is lost too, and nobody knows how much that is. A zc.zrs primary tells
+nothing: how much of it is missing is unknown.
 --expect-tid and --max-loss refuse (exit code 6) to lose more than is allowed; what is
 unknown is more than any limit.
 
@@ -145,7 +146,7 @@ func (c *promoteCmd) Run(ctx context.Context, e *env) error {
 // refused makes a refusal of a server, or of a storage, one of a guard.
 func refused(err error) error {
 	r, ok := errors.AsType[*control.Refusal](err)
-	if !ok {
+	if !ok || r.Reason == control.ReasonTrouble {
 		return err
 	}
 	return advise(&guardError{r}, r.Next...)

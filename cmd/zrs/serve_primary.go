@@ -94,6 +94,9 @@ func (c *servePrimaryCmd) Run(ctx context.Context, e *env) error {
 	if errors.Is(err, epoch.ErrSuperseded) {
 		return advise(err, c.rewind())
 	}
+	if errors.Is(err, node.ErrDemoted) {
+		return advise(err, "zrs status "+c.FS+"   shows what it follows;", "zrs promote "+c.FS+"   makes it the primary again")
+	}
 	return err
 }
 

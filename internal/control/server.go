@@ -36,6 +36,9 @@ type Refusal struct {
 	Promotion *Promotion `json:"promotion,omitempty"`
 }
 
+// ReasonTrouble is why something failed that was not refused.
+const ReasonTrouble = "trouble"
+
 func (r *Refusal) Error() string { return r.Text }
 
 // maxRequest bounds what a request may have.
@@ -48,7 +51,9 @@ func Serve(ctx context.Context, l net.Listener, n Node, logger *slog.Logger) err
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
+	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		// A shutdown was asked for by a request that is to be answered.
 		gently, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
@@ -56,8 +61,11 @@ func Serve(ctx context.Context, l net.Listener, n Node, logger *slog.Logger) err
 			server.Close()
 		}
 	})
-	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	err := server.Serve(l)
+	if !stop() {
+		<-ended // the last answers are given
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	return nil
@@ -98,7 +106,7 @@ func reply(w http.ResponseWriter, document any, err error) {
 		refusal, ok := errors.AsType[*Refusal](err)
 		code := http.StatusConflict
 		if !ok {
-			refusal, code = &Refusal{Reason: "trouble", Text: err.Error()}, http.StatusInternalServerError
+			refusal, code = &Refusal{Reason: ReasonTrouble, Text: err.Error()}, http.StatusInternalServerError
 		}
 		w.WriteHeader(code)
 		document = refusal

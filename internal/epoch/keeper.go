@@ -13,6 +13,7 @@ import (
 type Keeper struct {
 	data     string
 	readOnly bool // changes are not saved
+	instance ID
 
 	mu      sync.Mutex
 	sidecar Sidecar
@@ -25,7 +26,7 @@ func Open(data string) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Keeper{data: data, sidecar: *s, changed: make(chan struct{})}, nil
+	return &Keeper{data: data, instance: NewID(), sidecar: *s, changed: make(chan struct{})}, nil
 }
 
 // OpenReadOnly returns a keeper that writes nothing: what changes is forgotten with
@@ -46,6 +47,14 @@ func (k *Keeper) Sidecar() Sidecar {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.sidecar
+}
+
+// Instance is the same as long as k lives, and no other's.
+func (k *Keeper) Instance() ID {
+	if k == nil {
+		return ID{}
+	}
+	return k.instance
 }
 
 // Lineage returns the lineage now.
@@ -82,7 +91,7 @@ func (k *Keeper) Update(change func(*Sidecar)) error {
 
 // set takes on what is kept from now on.
 func (k *Keeper) set(next Sidecar) {
-	moved := !next.Equal(k.sidecar.Lineage) || next.Role != k.sidecar.Role || (next.Superseded == nil) != (k.sidecar.Superseded == nil)
+	moved := !next.Equal(k.sidecar.Lineage) || (next.Unsure == nil) != (k.sidecar.Unsure == nil) || next.Role != k.sidecar.Role || (next.Superseded == nil) != (k.sidecar.Superseded == nil)
 	k.sidecar = next
 	if moved {
 		close(k.changed)
@@ -90,13 +99,35 @@ func (k *Keeper) set(next Sidecar) {
 	}
 }
 
+// Refresh reads the sidecar again, for a primary, which has no lock: another process
+// may have written one. What can't be read changes nothing, nor does one that was
+// removed.
+func (k *Keeper) Refresh() {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	next, err := Load(k.data)
+	if err != nil || next.Schema == 0 {
+		return
+	}
+	if next.Superseded == nil && next.Role == k.sidecar.Role && next.Equal(k.sidecar.Lineage) {
+		next.Superseded = k.sidecar.Superseded // it may not have been saved
+	}
+	k.set(*next)
+}
+
 // Follow makes the storage a secondary of a primary with a lineage, of which it
-// has all up to the transaction last. A source without a lineage changes the
-// role alone.
+// has all up to the transaction last. Behind a source without a lineage it keeps
+// its own, which is unsure from there on.
 func (k *Keeper) Follow(l Lineage, last fs.TID, source Contact) error {
 	return k.Update(func(s *Sidecar) {
-		if l.Known() {
+		switch {
+		case l.Known():
 			s.Lineage = l
+		case s.Known() && s.Unsure == nil:
+			s.Unsure = &last
 		}
 		s.take(Secondary)
 		s.At, s.Source, s.Superseded = last, &source, nil
@@ -107,16 +138,16 @@ func (k *Keeper) Follow(l Lineage, last fs.TID, source Contact) error {
 // transaction last. It keeps what it knew of its source.
 func (k *Keeper) Promote(last fs.TID) error {
 	return k.Update(func(s *Sidecar) {
-		// A pack may have taken the last transactions that it had.
-		s.Lineage = s.Promote(max(last, s.At))
+		s.Lineage = s.Promote(last)
 		s.take(Primary)
-		s.At, s.Superseded = max(last, s.At), nil
+		s.At, s.Superseded = last, nil
 	})
 }
 
 // Supersede notes that a newer epoch was met. That is so even if it can't be
 // saved.
 func (k *Keeper) Supersede(by Lineage) error {
+	k.Refresh()
 	err := k.Update(func(s *Sidecar) { s.Superseded = &by })
 	if err != nil {
 		k.mu.Lock()

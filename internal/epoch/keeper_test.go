@@ -1,9 +1,12 @@
 package epoch
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"zrs/internal/fs"
 )
 
 // A life: begun, followed, promoted, superseded, followed again.
@@ -51,7 +54,7 @@ func TestKeeper(t *testing.T) {
 	check("contact", Secondary, moved, false)
 
 	moved = k.Changed()
-	do(k.Promote(9)) // a pack took two
+	do(k.Promote(11))
 	s := check("promoted", Primary, moved, true)
 	if len(s.Ancestors) != 1 || s.Ancestors[0] != (Ancestor{first.Epoch, 11}) || s.Database != first.Database || s.Source.Address != "db1:5000" {
 		t.Errorf("promoted: %+v", s)
@@ -69,8 +72,92 @@ func TestKeeper(t *testing.T) {
 
 	moved = k.Changed()
 	do(k.Follow(Lineage{}, 21, Contact{Address: "python:5000"}))
-	if s := check("unknown source", Secondary, moved, false); s.Epoch != newer.Epoch {
+	if s := check("unknown source", Secondary, moved, true); s.Epoch != newer.Epoch || s.Unsure == nil || *s.Unsure != 21 {
 		t.Errorf("of a source without a lineage it took %v", s.Lineage)
+	}
+}
+
+// Behind a source without a lineage, such as zc.zrs in the middle of a chain, or a
+// proxy that made one look like it, nobody knows what epoch a transaction is of.
+func TestKeeper_Follow_unsure(t *testing.T) {
+	k, err := Open(filepath.Join(t.TempDir(), "Data.fs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := Begin()
+	second := first.Promote(20)
+	for _, step := range []struct {
+		l    Lineage
+		last fs.TID
+	}{{first, 5}, {Lineage{}, 10}, {Lineage{}, 30}} {
+		if err := k.Follow(step.l, step.last, Contact{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := k.Lineage()
+	if err := l.MayFollow(second, 50); err != nil { // what came since may well be of the second epoch
+		t.Errorf("MayFollow() = %v", err)
+	}
+	if err := l.MayFollow(first.Promote(9), 50); !errors.Is(err, ErrDiverged) {
+		t.Errorf("MayFollow() = %v, want %v", err, ErrDiverged)
+	}
+	if p := l.Promote(50); p.Ancestors[0].End != 10 || p.Unsure != nil {
+		t.Errorf("Promote() = %+v", p)
+	}
+	if at := l.At(10); at.Unsure != nil {
+		t.Errorf("At(10) = %+v", at)
+	}
+	if at := l.At(11); at.Unsure == nil {
+		t.Errorf("At(11) = %+v", at)
+	}
+	if err := k.Follow(second, 50, Contact{}); err != nil || k.Lineage().Unsure != nil {
+		t.Errorf("Follow() = %v, then %+v", err, k.Lineage())
+	}
+}
+
+// Two processes that serve one file without a lock see what the other one notes.
+func TestKeeper_Refresh(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "Data.fs")
+	if err := (&Sidecar{Lineage: Begin(), Role: Primary}).Save(data); err != nil {
+		t.Fatal(err)
+	}
+	one, err := Open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := Open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved, newer := other.Changed(), one.Lineage().Promote(9)
+	if err := one.Supersede(newer); err != nil {
+		t.Fatal(err)
+	}
+	other.Refresh()
+	select {
+	case <-moved:
+	default:
+		t.Error("it told of no change")
+	}
+	if s := other.Sidecar(); s.Superseded == nil || !s.Superseded.Equal(newer) {
+		t.Errorf("it has %+v", s)
+	}
+	if err := one.Follow(newer, 9, Contact{}); err != nil {
+		t.Fatal(err)
+	}
+	// What the other one does not know it must not write over.
+	if err := other.Supersede(newer.Promote(10)); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Load(data); err != nil || s.Role != Secondary || !s.Equal(newer) {
+		t.Errorf("saved: %+v, %v", s, err)
+	}
+	if err := os.Remove(SidecarPath(data)); err != nil {
+		t.Fatal(err)
+	}
+	other.Refresh()
+	if s := other.Sidecar(); s.Role != Secondary {
+		t.Errorf("without a file it has %+v", s)
 	}
 }
 

@@ -62,6 +62,10 @@ type Lineage struct {
 	Database  ID         `json:"database"`
 	Epoch     ID         `json:"epoch"`
 	Ancestors []Ancestor `json:"ancestors,omitempty"` // oldest first
+
+	// Unsure is set where what came after a transaction is from a source that
+	// has not told its lineage, as zc.zrs has none: it may be of another epoch.
+	Unsure *fs.TID `json:"unsure_after,omitempty"`
 }
 
 // maxAncestors bounds what is kept and accepted. One is added by each promotion.
@@ -76,13 +80,23 @@ func (l Lineage) Known() bool { return !l.Epoch.IsZero() }
 // Equal reports whether two lineages name the same epoch of the same database.
 func (l Lineage) Equal(m Lineage) bool { return l.Database == m.Database && l.Epoch == m.Epoch }
 
+// sure returns the last transaction of a history that ends with last that is known
+// to be of the epochs of l.
+func (l Lineage) sure(last fs.TID) fs.TID {
+	if l.Unsure != nil {
+		return min(last, *l.Unsure)
+	}
+	return last
+}
+
 // Promote returns the lineage of a new epoch, which begins after the transaction
-// last. A secondary may not have come to where the epochs before it ended: for its
+// last, or before what it is unsure of. A secondary may not have come to where the epochs before it ended: for its
 // own history they end with last.
 func (l Lineage) Promote(last fs.TID) Lineage {
 	if !l.Known() {
 		return Begin()
 	}
+	last = l.sure(last)
 	ancestors := append(slices.Clone(l.Ancestors), Ancestor{l.Epoch, last})
 	for i := range ancestors {
 		ancestors[i].End = min(ancestors[i].End, last)
@@ -96,9 +110,12 @@ func (l Lineage) Promote(last fs.TID) Lineage {
 // At returns the lineage of the history that ends with the transaction last: that
 // of the oldest epoch that has all of it.
 func (l Lineage) At(last fs.TID) Lineage {
+	if l.Unsure != nil && last <= *l.Unsure {
+		l.Unsure = nil
+	}
 	for i, a := range l.Ancestors {
 		if last <= a.End {
-			return Lineage{Database: l.Database, Epoch: a.Epoch, Ancestors: slices.Clone(l.Ancestors[:i])}
+			return Lineage{Database: l.Database, Epoch: a.Epoch, Ancestors: slices.Clone(l.Ancestors[:i]), Unsure: l.Unsure}
 		}
 	}
 	return l
@@ -166,6 +183,7 @@ func (l Lineage) MayFollow(p Lineage, last fs.TID) error {
 		return nil
 	}
 	if end, ok := p.End(l.Epoch); ok {
+		last = l.sure(last) // of the rest there is nothing to say
 		if last <= end {
 			return nil
 		}

@@ -50,6 +50,7 @@ type Node struct {
 	mu      sync.Mutex
 	tailing bool  // it is a primary now
 	failed  error // why replication has stopped
+	demoted error // why it serves no more
 	samples samples
 }
 
@@ -119,6 +120,11 @@ func (n *Node) Run(ctx context.Context) error {
 	if followed := following.Wait(); !errors.Is(err, followed) { // else it is why serving ended
 		err = errors.Join(err, followed)
 	}
+	n.mu.Lock()
+	if err == nil {
+		err = n.demoted
+	}
+	n.mu.Unlock()
 	if by := n.Identity.Sidecar().Superseded; by != nil && err == nil {
 		err = fmt.Errorf("%s: %w, epoch %s", n.Path, epoch.ErrSuperseded, by.Epoch)
 	}
@@ -217,6 +223,24 @@ func (n *Node) cutOff() bool {
 	}
 	link := n.Secondary.Link()
 	return link.State != repl.LinkReceiving || link.CutOff
+}
+
+// ErrDemoted ends a primary whose data file another process has made a secondary.
+var ErrDemoted = errors.New("another process has made it a secondary")
+
+// lookAround looks whether a primary, which has no lock on its data file, still is
+// one by what other processes have noted.
+func (n *Node) lookAround() {
+	if !n.isPrimary() || n.Identity.Sidecar().Role != epoch.Primary {
+		return
+	}
+	if n.Identity.Refresh(); n.Identity.Sidecar().Role != epoch.Secondary {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.demoted = fmt.Errorf("%s: %w", n.Path, ErrDemoted)
+	n.stop()
 }
 
 // Shutdown makes Run return, as if its context were done.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -9,11 +10,13 @@ import (
 	"zrs/internal/epoch"
 	"zrs/internal/fs"
 	"zrs/internal/repl"
+	"zrs/internal/wire"
 )
 
 // A promotion is a request that the goroutine that owns the writer answers.
 type promotion struct {
 	begun  time.Time
+	limits control.Limits
 	result control.Promotion
 	done   chan error // one slot
 }
@@ -33,7 +36,7 @@ func (p *promotion) answer(err error) {
 // result, also of a dry run and of a refusal.
 func (n *Node) Promote(ctx context.Context, r control.PromoteRequest) (control.Promotion, error) {
 	n.init()
-	p := &promotion{begun: time.Now(), done: make(chan error, 1)}
+	p := &promotion{begun: time.Now(), limits: r.Limits, done: make(chan error, 1)}
 	p.result = control.Promotion{Schema: control.Schema, Path: n.Path, DryRun: r.DryRun}
 	identity := n.Identity.Sidecar()
 	describe(&p.result, identity.Lineage, n.log().Tip().TID)
@@ -89,13 +92,21 @@ func lives(l repl.Link) bool {
 // lossOf returns what a source is known to have that a storage that ends with
 // last has not.
 func lossOf(l repl.Link, last fs.TID) control.Loss {
-	loss := control.Loss{Source: l.Source, Heard: orNil(l.Heard), LastTID: l.Last}
+	loss := control.Loss{Source: cmp.Or(l.From, l.Source), Heard: orNil(l.Heard), LastTID: l.Last}
 	var transactions *int64
 	if l.HasBehind && l.Behind.Transactions >= 0 {
 		transactions = &l.Behind.Transactions
 	}
-	Settle(&loss, last, transactions)
+	settle(&loss, l.Protocol, last, transactions)
 	return loss
+}
+
+// settle completes a loss where the source speaks a protocol. One of zc.zrs does
+// not tell what it has: who has all that came may lack any number.
+func settle(loss *control.Loss, protocol string, last fs.TID, told *int64) {
+	if protocol == wire.ProtocolZRS1 || loss.LastTID > last {
+		Settle(loss, last, told)
+	}
 }
 
 // Settle completes a loss: what is lost of a source that is known to have come to
@@ -131,7 +142,19 @@ func describe(p *control.Promotion, l epoch.Lineage, last fs.TID) {
 // secondary.
 func (n *Node) become(p *promotion) (bool, error) {
 	last := n.log().Tip().TID
-	if err := n.Identity.Promote(last); err != nil {
+	identity := n.Identity.Sidecar()
+	// A source that goes on may have told of more since they were checked.
+	describe(&p.result, identity.Lineage, last)
+	p.result.Loss = lossOf(n.Secondary.Link(), last)
+	err := p.limits.Check(&p.result)
+	fork := last
+	if err == nil {
+		fork, err = forkOf(n.Path, n.log(), identity.At)
+	}
+	if err == nil {
+		err = n.Identity.Promote(fork)
+	}
+	if err != nil {
 		p.answer(err)
 		return false, nil
 	}
@@ -148,7 +171,6 @@ func (n *Node) become(p *promotion) (bool, error) {
 	n.mu.Unlock()
 	p.result.Promoted = true
 	p.result.Seconds = time.Since(p.begun).Seconds()
-	p.result.Loss = lossOf(n.Secondary.Link(), last)
 	n.Logger.Info("promoted", "epoch", p.result.Epoch, "tid", last, "took", time.Since(p.begun))
 	p.result.BlobsMissing = n.Secondary.Stats.BlobsMissing.Load()
 	p.done <- nil

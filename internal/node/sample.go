@@ -109,6 +109,7 @@ func (n *Node) sample(ctx context.Context) {
 }
 
 func (n *Node) take(now time.Time) {
+	n.lookAround()
 	var peers []repl.Peer
 	if n.Primary != nil {
 		peers = n.Primary.Peers()

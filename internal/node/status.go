@@ -94,6 +94,9 @@ func orNil(t time.Time) *time.Time {
 
 // lagOf tells what a side lacks of what is known.
 func lagOf(b wire.Behind, now time.Time) control.Lag {
+	if b.Transactions < 0 && b.Oldest == 0 { // it could not be told
+		return control.Lag{}
+	}
 	l := control.Lag{Bytes: &b.Bytes}
 	if b.Transactions >= 0 {
 		l.Transactions = &b.Transactions
@@ -149,7 +152,7 @@ func sourceLag(l repl.Link, last fs.TID, now time.Time) control.Lag {
 	switch {
 	case l.Last != 0 && l.Last <= last && l.Protocol == wire.ProtocolZRS1:
 		return lagOf(wire.Behind{}, now) // what was told before was caught up with
-	case l.HasBehind:
+	case l.HasBehind && lagOf(l.Behind, now) != (control.Lag{}):
 		return lagOf(l.Behind, now)
 	case l.Last > last:
 		age := max(0, now.Sub(l.Last.Time()).Seconds())

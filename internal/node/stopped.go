@@ -21,6 +21,7 @@ type Stopped struct {
 	log      *fs.Log
 	writer   *fs.Writer // nil for a dry run
 	blobs    *fs.BlobDir
+	fork     fs.TID // where a new epoch begins
 	close    func() error
 }
 
@@ -115,28 +116,60 @@ func (s *Stopped) checkRole(anyRole bool) error {
 	return refuse("unknown-role", "%s is not known to be a secondary: there is no %s", s.path, epoch.SidecarPath(s.path))
 }
 
-// checkFile refuses a data file that is not the one that the sidecar is about: it
-// has lost transactions that it had, or never had them.
-func (s *Stopped) checkFile(anyRole bool) error {
-	at := s.identity.Sidecar().At
-	if anyRole || at == 0 {
-		return nil
+// checkFile refuses a data file that is not the one that the sidecar is about, and
+// finds where a new epoch begins.
+func (s *Stopped) checkFile(anyRole bool) (err error) {
+	s.fork, err = forkOf(s.path, s.log, s.identity.Sidecar().At)
+	if _, refused := errors.AsType[*control.Refusal](err); refused && anyRole {
+		s.fork, err = s.log.Tip().TID, nil
 	}
-	c, err := s.log.After(at)
-	if err == nil {
+	return err
+}
+
+// forkOf returns the last transaction of the epochs so far, for a file that had the
+// transaction at when its sidecar was written: that, if a pack has removed it from
+// the end since. It refuses a file that has lost it, or never had it.
+func forkOf(path string, log *fs.Log, at fs.TID) (fs.TID, error) {
+	last := log.Tip().TID
+	if at == 0 {
+		return last, nil
+	}
+	c, err := log.After(min(at, last))
+	known := err == nil
+	if err == nil || errors.Is(err, fs.ErrTIDUnknown) {
+		err = nil
 		c.Close()
-		return nil
 	}
-	if errors.Is(err, fs.ErrTIDUnknown) {
-		c.Close()
-	} else if !errors.Is(err, fs.ErrTIDTooHigh) {
-		return err
+	if err == nil && at > last {
+		known, err = endsPacked(log)
 	}
-	return &control.Refusal{
+	if known || err != nil {
+		return max(at, last), err
+	}
+	return 0, &control.Refusal{
 		Reason: "other-file",
-		Text:   fmt.Sprintf("%s is not the file that it was: transaction %s, which it had, is unknown to it", s.path, at),
-		Next:   []string{"was an older copy put in its place? If it is to be the primary all the same: --any-role"},
+		Text:   fmt.Sprintf("%s is not the file that it was: transaction %s, which it had, is unknown to it", path, at),
+		Next:   []string{"was an older copy put in its place? If it is to be the primary all the same, and is stopped: zrs promote --any-role " + path},
 	}
+}
+
+// endsPacked reports whether a pack has gone over all of a log: it may have removed
+// what was behind.
+func endsPacked(log *fs.Log) (bool, error) {
+	if log.Tip().TID == 0 {
+		return false, nil
+	}
+	before, err := log.Back(1, 0)
+	if err != nil {
+		return false, err
+	}
+	c, err := log.After(before)
+	if err != nil && !errors.Is(err, fs.ErrTIDUnknown) {
+		return false, err
+	}
+	defer c.Close()
+	txn, err := c.Next()
+	return err == nil && txn.Status == fs.StatusPacked, err
 }
 
 // IsPrimary reports whether there is nothing to do.
@@ -164,7 +197,7 @@ func (s *Stopped) Report(ctx context.Context) (control.Promotion, error) {
 		if k.At != last {
 			told = nil // it was told of another end
 		}
-		Settle(&p.Loss, last, told)
+		settle(&p.Loss, k.Source.Protocol, last, told)
 	}
 	if s.blobs == nil || last == 0 {
 		return p, nil
@@ -176,11 +209,10 @@ func (s *Stopped) Report(ctx context.Context) (control.Promotion, error) {
 
 // Promote begins a new epoch. p is what Report returned, and is brought up to date.
 func (s *Stopped) Promote(p *control.Promotion) error {
-	last := s.log.Tip().TID
-	if err := s.identity.Promote(last); err != nil {
+	if err := s.identity.Promote(s.fork); err != nil {
 		return err
 	}
-	describe(p, s.identity.Lineage(), last)
+	describe(p, s.identity.Lineage(), s.log.Tip().TID)
 	p.Promoted, p.Seconds = true, time.Since(s.begun).Seconds()
 	return nil
 }

@@ -60,6 +60,10 @@ func (s *Secondary) dialect(src Source) *dialect {
 	return d
 }
 
+// ErrSpokeZRS1 is the [ErrRefused] of a source that is not spoken to as zc.zrs,
+// although it may be that now.
+var ErrSpokeZRS1 = errors.New("it has spoken " + wire.ProtocolZRS1 + " before")
+
 // tries is how often a source has to hang up at a greeting until it is believed
 // not to know it: it may have been stopped just then.
 const tries = 2
@@ -79,22 +83,25 @@ func (s *Secondary) connect(ctx context.Context, src Source, hello *wire.Hello) 
 		welcome, err := greet(conn, hello, s.Timeout)
 		d.zrs1 = d.zrs1 || welcome != nil
 		if err == nil {
-			if err = hello.Lineage.MayFollow(welcome.Lineage, hello.Last); err == nil {
+			err = hello.Lineage.MayFollow(welcome.Lineage, hello.Last)
+			if err == nil {
+				err = s.ownEpoch(welcome.Lineage)
+			}
+			if err == nil {
 				return conn, welcome, nil
 			}
 			err = fmt.Errorf("%s: %w", s.Log.Path(), err)
 		}
 		conn.Close()
-		if welcome != nil {
-			return nil, nil, s.parted(src, hello, welcome.Lineage, err)
-		}
 		switch {
 		case ctx.Err() != nil:
 			return nil, nil, context.Cause(ctx)
+		case welcome != nil:
+			return nil, nil, s.parted(ctx, src, hello, welcome.Lineage, err)
 		case !errors.Is(err, ErrRefused):
 			return nil, nil, err
 		case d.zrs1:
-			return nil, nil, fmt.Errorf("%w: it has spoken %s before", err, wire.ProtocolZRS1)
+			return nil, nil, fmt.Errorf("%w: %w", err, ErrSpokeZRS1)
 		}
 	}
 	if src.Protocol == ProtocolZRS1 {
@@ -113,6 +120,17 @@ func (s *Secondary) connect(ctx context.Context, src Source, hello *wire.Hello) 
 		return nil, nil, fmt.Errorf("%w: %w", ErrHungUp, err)
 	}
 	return conn, nil, nil
+}
+
+// ErrOwnEpoch is returned when we are known as the primary of the epoch that a
+// source has: then it follows us, or is a second primary. It may be promoted yet.
+var ErrOwnEpoch = errors.New("this is the primary of that epoch itself, and can't follow")
+
+func (s *Secondary) ownEpoch(theirs epoch.Lineage) error {
+	if k := s.Identity.Sidecar(); k.Role == epoch.Primary && k.Known() && k.Equal(theirs) {
+		return fmt.Errorf("%w: epoch %s", ErrOwnEpoch, theirs.Epoch.Short())
+	}
+	return nil
 }
 
 func (s *Secondary) dial(ctx context.Context, src Source) (net.Conn, error) {
@@ -160,12 +178,15 @@ func greet(conn net.Conn, hello *wire.Hello, timeout time.Duration) (*wire.Welco
 	if w.Refused != nil {
 		return w, refusal(w.Refused)
 	}
-	return w, conn.SetReadDeadline(time.Time{})
+	if err := conn.SetReadDeadline(time.Time{}); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrHungUp, err)
+	}
+	return w, nil
 }
 
 // parted says where histories part, if err says that they do and the lineages show
 // where.
-func (s *Secondary) parted(src Source, hello *wire.Hello, theirs epoch.Lineage, err error) error {
+func (s *Secondary) parted(ctx context.Context, src Source, hello *wire.Hello, theirs epoch.Lineage, err error) error {
 	if errors.Is(err, errStart) || !errors.Is(err, ErrDiverged) && !errors.Is(err, epoch.ErrDiverged) {
 		return err
 	}
@@ -184,7 +205,7 @@ func (s *Secondary) parted(src Source, hello *wire.Hello, theirs epoch.Lineage, 
 	defer c.Close()
 	for {
 		txn, nextErr := c.Next()
-		if nextErr != nil {
+		if nextErr != nil || ctx.Err() != nil {
 			return d // what was found is true in any case
 		}
 		d.OnlyHere++
@@ -246,6 +267,6 @@ func (s *Secondary) hello(from fs.TID) *wire.Hello {
 	host, _ := os.Hostname() // without one, the file says enough
 	return &wire.Hello{
 		Lineage: s.Identity.Lineage(), Start: from, Last: s.Log.Tip().TID, Blobs: s.Blobs != nil,
-		Node: host + ":" + s.Log.Path(),
+		Node: host + ":" + s.Log.Path(), Instance: s.Identity.Instance(),
 	}
 }

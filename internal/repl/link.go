@@ -26,9 +26,10 @@ type Link struct {
 	State     LinkState
 	Since     time.Time // when it came to be so
 	Err       error     // why it is not connected, nil if it is or never was
-	Protocol  string    // that the source speaks, "" if it never answered
+	From      string    // the source that was heard last, which all that follows is of
+	Protocol  string    // that it speaks, "" if none ever answered
 	Heard     time.Time // when the source last sent anything
-	Last      fs.TID    // the latest of its transactions that it told of or sent
+	Last      fs.TID    // the latest transaction that it told of or sent, or that is known to be before it
 	Behind    wire.Behind
 	HasBehind bool // the source told Behind
 	CutOff    bool // the source is a secondary without a source
@@ -89,7 +90,7 @@ func (c *session) tell(last fs.TID) {
 		if c.check != nil {
 			l.State = LinkComparing
 		}
-		l.Protocol, l.Heard, l.Last = c.protocol(), time.Now(), max(l.Last, last)
+		l.From, l.Protocol, l.Heard, l.Last = c.source, c.protocol(), time.Now(), max(l.Last, last)
 	})
 }
 
@@ -110,7 +111,7 @@ func (k *link) lost(err error) {
 		switch {
 		case misfit(err):
 			l.State = LinkDiverged
-		case errors.Is(err, ErrRefused), errors.Is(err, ErrRejected), errors.Is(err, ErrAhead):
+		case errors.Is(err, ErrRefused), errors.Is(err, ErrRejected), errors.Is(err, ErrAhead), errors.Is(err, ErrOwnEpoch):
 			l.State = LinkRefused
 		default:
 			l.State = LinkDisconnected
@@ -123,7 +124,10 @@ func (c *session) note(n *wire.Note) error {
 	switch {
 	case n.Tip != nil:
 		c.s.link.update(func(l *Link) {
-			l.Last, l.Behind, l.HasBehind, l.CutOff = n.Tip.Last, n.Tip.Behind, true, n.Tip.CutOff
+			if l.CutOff = n.Tip.CutOff; !l.CutOff || l.Last < n.Tip.Last {
+				l.Last = n.Tip.Last // else more is known than it has: another source told
+			}
+			l.Behind, l.HasBehind = n.Tip.Behind, true
 		})
 	case n.End != nil:
 		c.sureEnd = true
@@ -142,12 +146,17 @@ func (c *session) renewed(l epoch.Lineage) error {
 	if !c.good {
 		return nil
 	}
-	c.logger.Info("the source has begun a new epoch", "epoch", l.Epoch)
+	c.logger.Info("the source has another lineage", "epoch", l.Epoch, "unsure", l.Unsure != nil)
 	return c.adopt()
 }
 
 // adopt takes on the lineage of a source whose history is ours.
 func (c *session) adopt() error {
+	if c.welcome != nil && !c.lineage.Equal(c.s.Identity.Lineage()) {
+		// What another source had told of an epoch that has ended does not count.
+		c.s.link.update(func(l *Link) { l.Last = c.welcome.Last })
+	}
+	c.tell(c.tid)
 	c.s.link.update(func(l *Link) { l.State = LinkReceiving })
 	if c.goal.dry {
 		return nil
@@ -155,10 +164,23 @@ func (c *session) adopt() error {
 	return c.s.Identity.Follow(c.lineage, c.s.Log.Tip().TID, c.s.contact())
 }
 
+// recall takes what the sidecar has of a source until one is heard.
+func (s *Secondary) recall() {
+	known := s.Identity.Sidecar().Source
+	if known == nil {
+		return
+	}
+	s.link.update(func(l *Link) {
+		if l.From == "" {
+			l.From, l.Protocol, l.Heard, l.Last = known.Address, known.Protocol, known.Heard, known.Last
+		}
+	})
+}
+
 // contact is what a sidecar keeps of the source.
 func (s *Secondary) contact() epoch.Contact {
 	l := s.Link()
-	contact := epoch.Contact{Address: l.Source, Protocol: l.Protocol, Heard: l.Heard.UTC(), Last: l.Last}
+	contact := epoch.Contact{Address: l.From, Protocol: l.Protocol, Heard: l.Heard.UTC(), Last: l.Last}
 	if l.HasBehind && l.Behind.Transactions >= 0 {
 		contact.Behind = &l.Behind.Transactions
 	}
@@ -190,7 +212,9 @@ func (c *session) report(ctx context.Context) {
 		select {
 		case <-tick.C:
 		case <-keep.C:
-			c.s.keepContact()
+			if c.s.good.Load() { // else it is not known yet whether this is our source
+				c.s.keepContact()
+			}
 			continue
 		case <-ctx.Done():
 			return

@@ -143,7 +143,8 @@ func (m *model) follow(n, source *modelNode) {
 			m.fail("%d was refused, and ends with %s instead of %s", m.name(n), last, n.last)
 		}
 		sameDatabase := !before.Known() || before.Database == after.Database
-		known := before.Superseded == nil && (before.Known() || n.last == 0)
+		own := before.Role == epoch.Primary && before.Equal(after.Lineage) // it is a primary of that epoch itself
+		known := !own && before.Superseded == nil && (before.Known() || n.last == 0)
 		if legal && sameDatabase && known && !n.packed && !source.packed && n.last <= source.last {
 			m.fail("%d may follow %d, but: %v", m.name(n), m.name(source), err)
 		}
@@ -194,7 +195,7 @@ func (m *model) promote(n *modelNode) {
 	if err := openIdentity(m.t, n.path).Promote(n.last); err != nil {
 		m.t.Fatal(err)
 	}
-	n.reign = &reign{before: n.reign, fork: max(n.last, s.At)}
+	n.reign = &reign{before: n.reign, fork: n.last}
 	m.note("%d is promoted at %d", m.name(n), n.last>>32)
 }
 

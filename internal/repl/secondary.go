@@ -137,6 +137,7 @@ func (s *Secondary) Run(ctx context.Context) error {
 	s.setDefaults()
 	s.steer.init()
 	defer s.steer.reset()
+	s.recall()
 	delay := s.ReconnectDelay
 	unfit := make([]error, len(s.Sources)) // why a source is not tried again
 	for {
@@ -234,7 +235,7 @@ func fatal(err error) bool {
 	case errors.Is(err, io.EOF), errors.Is(err, errDone):
 		return false
 	}
-	for _, passing := range []error{ErrUnreachable, ErrRefused, ErrRejected, ErrHungUp, ErrProtocol, ErrChecksum, ErrAhead, errInterrupted, context.Canceled} {
+	for _, passing := range []error{ErrUnreachable, ErrRefused, ErrRejected, ErrHungUp, ErrProtocol, ErrChecksum, ErrAhead, ErrOwnEpoch, errInterrupted, context.Canceled} {
 		if errors.Is(err, passing) {
 			return false
 		}
@@ -246,10 +247,14 @@ func fatal(err error) bool {
 func (s *Secondary) explain(src Source, err error) {
 	log := s.Logger.With("source", src.Name)
 	switch {
+	case errors.Is(err, ErrSpokeZRS1):
+		log.Warn("the source refuses us", "err", err, "advice", "does it allow our address? If zc.zrs serves there now, it has to be spoken to as such")
 	case errors.Is(err, ErrRefused):
 		log.Warn("the source refuses us", "err", err, "advice", refusedAdvice(s.Blobs != nil))
 	case misfit(err):
 		log.Error("the source does not fit and is not tried again", "err", err)
+	case errors.Is(err, ErrOwnEpoch):
+		log.Error("the source is not followed", "err", err, "advice", "serve this file with zrs serve-primary, or promote the source if that is to be the primary")
 	case errors.Is(err, ErrAhead):
 		log.Error("the source lacks transactions that are here", "err", err)
 	case errors.Is(err, ErrProtocol), errors.Is(err, ErrChecksum):

@@ -30,6 +30,9 @@ func (s *outgoing) greeted() error {
 	if s.p.Blobs != nil && !h.Blobs {
 		return s.refuse(wire.ReasonNoBlobs, errors.New("the secondary has no blob directory, but this database has blobs"))
 	}
+	if !h.Instance.IsZero() && h.Instance == s.p.Identity.Instance() {
+		return s.refuse(wire.ReasonUnavailable, errors.New("this is the very server that asks, under another name: it can't follow itself"))
+	}
 	identity := s.p.Identity.Sidecar()
 	if by := identity.Superseded; by != nil {
 		return s.refuse(wire.ReasonSuperseded, superseded(*by))
@@ -128,7 +131,7 @@ func (s *outgoing) notes(ctx context.Context) error {
 	if s.hello == nil {
 		return nil
 	}
-	if l := identity.Lineage; l.Known() && !l.Equal(s.lineage) {
+	if l := identity.Lineage; l.Known() && (!l.Equal(s.lineage) || (l.Unsure == nil) != (s.lineage.Unsure == nil)) {
 		if err := s.lineage.MayFollow(l, 0); err != nil {
 			return fmt.Errorf("our lineage has changed: %w", err) // it has to compare anew
 		}

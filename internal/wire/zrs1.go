@@ -41,6 +41,8 @@ type Hello struct {
 	Last    fs.TID        `json:"last"`  // its last transaction
 	Blobs   bool          `json:"blobs"` // it has a place for blobs
 	Node    string        `json:"node"`  // a name for messages: its host and file
+
+	Instance epoch.ID `json:"instance"` // of its process and file: by this a node knows itself
 }
 
 // A Welcome is what a primary answers.

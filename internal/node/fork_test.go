@@ -1,0 +1,147 @@
+package node
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"zrs/internal/control"
+	"zrs/internal/epoch"
+	"zrs/internal/fs"
+	"zrs/internal/repl"
+	"zrs/internal/wire"
+)
+
+// Where a new epoch begins, of a file that had a transaction once.
+func TestForkOf(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		status fs.Status // of its transactions 1 to 3
+		at     fs.TID
+		want   fs.TID // 0: refused
+	}{
+		{"nothing-known", fs.StatusComplete, 0, tidOf(3)},
+		{"the-last", fs.StatusComplete, tidOf(3), tidOf(3)},
+		{"went-on", fs.StatusComplete, tidOf(2), tidOf(3)},
+		{"an-older-copy", fs.StatusComplete, tidOf(5), 0},
+		{"another-file", fs.StatusComplete, tidOf(2) + 1, 0},
+		{"packed-from-the-end", fs.StatusPacked, tidOf(5), tidOf(5)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a.fs")
+			w, err := fs.OpenWriter(t.Context(), path, fs.WriterOptions{Create: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			for n := 1; n <= 3; n++ {
+				if err := w.Begin(fs.TxnHeader{TID: tidOf(n), Status: test.status}); err != nil {
+					t.Fatal(err)
+				}
+				if err := w.Commit(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := w.Sync(); err != nil {
+				t.Fatal(err)
+			}
+			got, err := forkOf(path, w.Log(), test.at)
+			if test.want == 0 {
+				wantRefusal(t, "forkOf()", err, "other-file")
+			} else if err != nil || got != test.want {
+				t.Errorf("forkOf() = %s, %v, want %s", got, err, test.want)
+			}
+		})
+	}
+}
+
+// A running secondary is promoted by what it knows at the end: its limits hold
+// then, and its file has to be the one that it was.
+func TestNode_become_refused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.fs")
+	if err := (&epoch.Sidecar{Lineage: epoch.Begin(), Role: epoch.Secondary, At: tidOf(5)}).Save(path); err != nil {
+		t.Fatal(err)
+	}
+	n, _ := newSecondary(t, path, newPrimary(t, filepath.Join(t.TempDir(), "b.fs"), 1).source)
+	defer n.Close()
+	if err := commit(n.Secondary.Writer, 1, 3); err != nil {
+		t.Fatal(err)
+	}
+	for reason, limits := range map[string]control.Limits{"behind": {ExpectTID: tidOf(4)}, "other-file": {}} {
+		p := &promotion{limits: limits, done: make(chan error, 1)}
+		promoted, err := n.become(p)
+		if promoted || err != nil {
+			t.Errorf("become() = %v, %v", promoted, err)
+		}
+		wantRefusal(t, "become()", <-p.done, reason)
+		if s := n.Identity.Sidecar(); s.Role != epoch.Secondary || len(s.Ancestors) != 0 {
+			t.Errorf("the sidecar has %+v", s)
+		}
+	}
+}
+
+// What a source does not tell is unknown: it is no reason to believe that nothing
+// is lost, or lacking.
+func TestUnknown(t *testing.T) {
+	for _, test := range []struct {
+		protocol string
+		last     fs.TID
+		known    bool
+	}{
+		{wire.ProtocolZRS1, tidOf(5), true},
+		{wire.Protocol21, tidOf(5), false}, // it sent that: what else it has it does not tell
+		{wire.Protocol21, tidOf(6), true},  // at least that is lost
+		{"", tidOf(5), false},
+	} {
+		loss := lossOf(repl.Link{From: "db1", Protocol: test.protocol, Last: test.last}, tidOf(5))
+		if known := loss.Seconds != nil; known != test.known {
+			t.Errorf("%q, up to %s: lossOf() = %+v", test.protocol, test.last, loss)
+		}
+		if test.last == tidOf(5) && (loss.Transactions != nil) != test.known {
+			t.Errorf("%q: lossOf() has %v transactions", test.protocol, show(loss.Transactions))
+		}
+	}
+	now := tidOf(9).Time()
+	l := repl.Link{Protocol: wire.ProtocolZRS1, Last: tidOf(7), HasBehind: true, Behind: wire.Behind{Transactions: -1}}
+	if lag := sourceLag(l, tidOf(5), now); lag.Bytes != nil || show(lag.Seconds) != "120" {
+		t.Errorf("sourceLag() = %v bytes, %v seconds", show(lag.Bytes), show(lag.Seconds))
+	}
+	if lag := lagOf(wire.Behind{Transactions: -1}, now); lag != (control.Lag{}) {
+		t.Errorf("lagOf() = %+v of what could not be told", lag)
+	}
+}
+
+// A primary ends when another process makes a secondary of its file: what it would
+// serve then is of another one's epoch.
+func TestNode_demoted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.fs")
+	source := newPrimary(t, path, 3) // has the file, and its sidecar
+	source.stop()
+	if err := source.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tailer, err := fs.OpenTailer(path, fs.TailerOptions{Logger: testLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity, err := epoch.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &Node{
+		Path: path, Identity: identity, Tailer: tailer, Listener: listenTCP(t), Logger: testLogger(t),
+		Primary: &repl.Primary{Log: tailer.Log(), Identity: identity, Logger: testLogger(t)},
+	}
+	done := make(chan error, 1)
+	go func() { done <- n.Run(t.Context()) }()
+	another, err := epoch.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := another.Follow(another.Lineage().Promote(tidOf(3)), tidOf(3), epoch.Contact{Address: "db2:5000"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, ErrDemoted) {
+		t.Errorf("Run() = %v, want %v", err, ErrDemoted)
+	}
+}

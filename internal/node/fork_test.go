@@ -145,3 +145,14 @@ func TestNode_demoted(t *testing.T) {
 		t.Errorf("Run() = %v, want %v", err, ErrDemoted)
 	}
 }
+
+// A source that has lost the primary itself is no second primary.
+func TestLives(t *testing.T) {
+	for state, want := range map[repl.LinkState]bool{
+		repl.LinkReceiving: true, repl.LinkComparing: true, repl.LinkDisconnected: false, repl.LinkPaused: false,
+	} {
+		if lives(repl.Link{State: state}) != want || lives(repl.Link{State: state, CutOff: true}) {
+			t.Errorf("%s: lives() is not %t, and false when cut off", state, want)
+		}
+	}
+}

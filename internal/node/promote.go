@@ -80,11 +80,12 @@ func (n *Node) Promote(ctx context.Context, r control.PromoteRequest) (control.P
 // errStopping says that it is too late for a promotion.
 var errStopping = &control.Refusal{Reason: "stopping", Text: "the server is being stopped", Next: []string{"promote its data file when it has stopped"}}
 
-// lives reports whether a source is there, as far as one knows.
+// lives reports whether a source is there, as far as one knows. One that is cut off
+// from the primary is none: two secondaries may follow each other when that is lost.
 func lives(l repl.Link) bool {
 	switch l.State {
 	case repl.LinkComparing, repl.LinkReceiving:
-		return true
+		return !l.CutOff
 	}
 	return false
 }

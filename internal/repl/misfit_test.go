@@ -3,6 +3,7 @@ package repl
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -201,6 +202,34 @@ func TestSecondary_followsThroughPlain(t *testing.T) {
 		}
 		if l := s.Identity.Lineage(); !l.Equal(p.Identity.Lineage()) || l.Unsure != nil {
 			t.Errorf("its lineage is %+v", l)
+		}
+	})
+}
+
+// Connections that nobody is served on do not hold up a primary that is to stop.
+func TestPrimary_stopsBesideIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPrimary(t, makeFile(t, "1 a=1"), "")
+		p.Status = func() []byte { return []byte("{}") }
+		src, stop := servePipes(t, p)
+		for _, say := range [][]byte{nil, {0, 0}, wire.AppendFrame(nil, []byte(wire.ProtocolStatus)), wire.AppendFrame(nil, []byte(wire.ProtocolZRS1))} {
+			conn, err := src.Dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := conn.Write(say); err != nil {
+				t.Fatal(err)
+			}
+			go func() { _, _ = io.Copy(io.Discard, conn) }()
+		}
+		synctest.Wait()
+		begin := time.Now()
+		if err := stop(); err != nil {
+			t.Errorf("Serve() = %v", err)
+		}
+		if took := time.Since(begin); took > 2*lastWord {
+			t.Errorf("it took %s to stop", took)
 		}
 	})
 }

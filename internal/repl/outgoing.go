@@ -53,6 +53,10 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 	unblock := context.AfterFunc(ctx, func() { s.conn.Close() })
 	defer unblock()
 
+	// Whoever has not come to be served yet does not hold up the end.
+	hurry := context.AfterFunc(serving, func() { _ = s.conn.SetReadDeadline(time.Now().Add(lastWord)) })
+	defer hurry()
+
 	switch err := s.handshake(); {
 	case errors.Is(err, io.EOF): // a monitor, perhaps
 		s.logger.Debug("connection was closed before a word")
@@ -67,6 +71,9 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 	case err != nil:
 		s.logger.Error("refused a connection: it does not speak the replication protocol", "err", err)
 		return
+	}
+	if !hurry() {
+		_ = s.conn.SetReadDeadline(time.Time{})
 	}
 	// The secondary may ask for the end too.
 	following, finish := context.WithCancel(ctx)
@@ -105,6 +112,10 @@ func (s *outgoing) serve(ctx, serving context.Context) {
 	}
 	listening.Wait()
 }
+
+// lastWord is how long whoever has just connected has to say what it wants, and who
+// was answered to hang up, when the primary stops.
+const lastWord = time.Second
 
 // errStatus says that a connection was about the state of the server.
 var errStatus = errors.New("asked for the state")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"zrs/internal/control"
 	"zrs/internal/epoch"
@@ -155,4 +156,36 @@ func TestLives(t *testing.T) {
 			t.Errorf("%s: lives() is not %t, and false when cut off", state, want)
 		}
 	}
+}
+
+// Two secondaries that turn to each other when the primary is lost have no source,
+// and say so, as long as they do; either can be promoted then.
+func TestNode_ring(t *testing.T) {
+	dir := t.TempDir()
+	source := newPrimary(t, filepath.Join(dir, "a.fs"), 5)
+	b, bAt := newSecondary(t, filepath.Join(dir, "b.fs"), source.source)
+	c, cAt := newSecondary(t, filepath.Join(dir, "c.fs"), source.source)
+	b.Secondary.Sources = append(b.Secondary.Sources, cAt)
+	c.Secondary.Sources = append(c.Secondary.Sources, bAt)
+	stopB, stopC := run(t, b), run(t, c)
+	waitFor(t, b, 5)
+	waitFor(t, c, 5)
+	source.stop()
+	lost := func(n *Node) bool {
+		s := n.Status()
+		return s.Source.State == "receiving" && s.Reason == control.ReasonDisconnected
+	}
+	eventually(t, "two that follow each other and know it", func() bool { return lost(b) && lost(c) })
+	for range 20 {
+		time.Sleep(50 * time.Millisecond)
+		if !lost(b) || !lost(c) {
+			t.Fatalf("Status() = %+v, %+v", b.Status(), c.Status())
+		}
+	}
+	if p, err := b.Promote(t.Context(), control.PromoteRequest{}); err != nil || !p.Promoted {
+		t.Errorf("Promote() = %+v, %v", p, err)
+	}
+	eventually(t, "c is well", func() bool { return c.Status().Reason == control.ReasonCaughtUp })
+	stopped(t, stopC)
+	stopped(t, stopB)
 }

@@ -87,7 +87,7 @@ func (n *Node) Run(ctx context.Context) error {
 	serve, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	if n.Listener != nil {
-		n.Primary.Status, n.Primary.CutOff = n.statusJSON, n.cutOff
+		n.Primary.Status, n.Primary.CutOff, n.Primary.Via = n.statusJSON, n.cutOff, n.via
 		serving.Go(func() error {
 			defer stop() // without it there is nothing to do
 			return n.Primary.Serve(serve, n.Listener)
@@ -241,6 +241,14 @@ func (n *Node) lookAround() {
 	defer n.mu.Unlock()
 	n.demoted = fmt.Errorf("%s: %w", n.Path, ErrDemoted)
 	n.stop()
+}
+
+// via returns the servers that the transactions of a secondary come through.
+func (n *Node) via() []epoch.ID {
+	if n.isPrimary() {
+		return nil
+	}
+	return n.Secondary.Link().Via
 }
 
 // Shutdown makes Run return, as if its context were done.

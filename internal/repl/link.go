@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,7 +33,8 @@ type Link struct {
 	Last      fs.TID    // the latest transaction that it told of or sent, or that is known to be before it
 	Behind    wire.Behind
 	HasBehind bool // the source told Behind
-	CutOff    bool // the source is a secondary without a source
+	CutOff    bool // the source is a secondary without a source, or follows us
+	Via       []epoch.ID
 }
 
 // A LinkState says what a secondary does about its source.
@@ -72,7 +74,7 @@ func (c *session) greeted() error {
 	if w != nil {
 		c.lineage = w.Lineage
 	}
-	c.s.link.update(func(l *Link) { l.HasBehind, l.Behind, l.CutOff = false, wire.Behind{}, false })
+	c.s.link.update(func(l *Link) { l.HasBehind, l.Behind, l.CutOff, l.Via = false, wire.Behind{}, false, nil })
 	if w == nil {
 		return nil // a refusal comes without a word
 	}
@@ -124,7 +126,8 @@ func (c *session) note(n *wire.Note) error {
 	switch {
 	case n.Tip != nil:
 		c.s.link.update(func(l *Link) {
-			if l.CutOff = n.Tip.CutOff; !l.CutOff || l.Last < n.Tip.Last {
+			l.CutOff, l.Via = c.s.cutOff(n.Tip)
+			if !l.CutOff || l.Last < n.Tip.Last {
 				l.Last = n.Tip.Last // else more is known than it has: another source told
 			}
 			l.Behind, l.HasBehind = n.Tip.Behind, true
@@ -135,6 +138,19 @@ func (c *session) note(n *wire.Note) error {
 		return c.renewed(*n.Lineage)
 	}
 	return nil
+}
+
+// cutOff reports whether a source does not lead to a primary, and the servers
+// between: a ring of secondaries, each of which has a source, has none.
+func (s *Secondary) cutOff(tip *wire.Tip) (bool, []epoch.ID) {
+	self := s.Identity.Instance()
+	if i := slices.Index(tip.Via, self); i >= 0 && !self.IsZero() {
+		return true, tip.Via[:i]
+	}
+	if len(tip.Via) >= wire.MaxVia {
+		return true, nil
+	}
+	return tip.CutOff, tip.Via
 }
 
 // renewed takes the lineage of a source that has begun a new epoch.

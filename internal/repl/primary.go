@@ -53,6 +53,10 @@ type Primary struct {
 	// of reach: its own secondaries should know. It may be nil.
 	CutOff func() bool
 
+	// Via returns the servers that a secondary gets its transactions through, the
+	// nearest first. It may be nil.
+	Via func() []epoch.ID
+
 	// Status returns the answer for those who ask for the state of the server
 	// in place of transactions. Without it they are refused.
 	Status func() []byte

@@ -113,7 +113,7 @@ func (s *outgoing) welcome() error {
 	if s.hello == nil {
 		return nil
 	}
-	s.lineage, s.noted = identity.Lineage, time.Now()
+	s.lineage = identity.Lineage
 	w := &wire.Welcome{Lineage: identity.Lineage, Role: identity.Role, Last: s.p.Log.Tip().TID}
 	return s.write(net.Buffers{w.AppendFrame(nil)})
 }
@@ -148,7 +148,21 @@ func (s *outgoing) notes(ctx context.Context) error {
 	s.mu.Unlock()
 	tip := &wire.Tip{Last: s.p.Log.Tip().TID, Behind: s.p.behind(has)}
 	tip.CutOff = s.p.CutOff != nil && s.p.CutOff()
+	tip.Via = s.p.via()
 	return s.note(ctx, &wire.Note{Tip: tip})
+}
+
+// via returns the servers that transactions come through, this one first.
+func (p *Primary) via() []epoch.ID {
+	self := p.Identity.Instance()
+	if self.IsZero() {
+		return nil
+	}
+	via := []epoch.ID{self}
+	if p.Via != nil {
+		via = append(via, p.Via()...)
+	}
+	return via
 }
 
 // note sends a note to a secondary of ours.

@@ -91,7 +91,14 @@ type Tip struct {
 	// CutOff is set by a primary that is a secondary itself and has no source,
 	// or by one that has that from its source: there may be more than Last.
 	CutOff bool `json:"cut_off,omitempty"`
+
+	// Via names the servers that this one's transactions come through, itself
+	// first: a secondary that finds itself there follows its own follower.
+	Via []epoch.ID `json:"via,omitempty"`
 }
+
+// MaxVia is how many servers a chain may have.
+const MaxVia = 64
 
 // Behind is what a secondary has not made durable yet, as far as the primary
 // knows.

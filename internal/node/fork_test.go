@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -186,6 +187,31 @@ func TestNode_ring(t *testing.T) {
 		t.Errorf("Promote() = %+v, %v", p, err)
 	}
 	eventually(t, "c is well", func() bool { return c.Status().Reason == control.ReasonCaughtUp })
+	stopped(t, stopC)
+	stopped(t, stopB)
+}
+
+// The state may be asked for at any time: the race detector is the judge.
+func TestNode_Status_whileSampling(t *testing.T) {
+	dir := t.TempDir()
+	source := newPrimary(t, filepath.Join(dir, "a.fs"), 5)
+	b, served := newSecondary(t, filepath.Join(dir, "b.fs"), source.source)
+	stopB := run(t, b)
+	c, _ := newSecondary(t, filepath.Join(dir, "c.fs"), served)
+	stopC := run(t, c)
+	waitFor(t, c, 5)
+	var sampling sync.WaitGroup
+	sampling.Go(func() {
+		for range 200 {
+			b.take(time.Now())
+		}
+	})
+	for range 200 {
+		if s := b.Status(); len(s.Peers) != 1 {
+			t.Errorf("Status() = %+v", s)
+		}
+	}
+	sampling.Wait()
 	stopped(t, stopC)
 	stopped(t, stopB)
 }

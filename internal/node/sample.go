@@ -14,7 +14,7 @@ const sampleEvery = time.Second
 // samples are what rates and trends are told from.
 type samples struct {
 	source series
-	peers  map[connection]*series
+	peers  map[connection]series // a new one each time: who reads one has no lock
 }
 
 // A connection tells peers apart: all that come by a Unix socket have the same
@@ -116,12 +116,9 @@ func (n *Node) take(now time.Time) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	kept := make(map[connection]*series, len(peers))
+	kept := make(map[connection]series, len(peers))
 	for _, p := range peers {
 		s := n.samples.peers[connectionOf(p)]
-		if s == nil {
-			s = &series{}
-		}
 		s.add(sample{now, p.Bytes, float64(p.Behind.Bytes)})
 		kept[connectionOf(p)] = s
 	}

@@ -34,11 +34,7 @@ func (n *Node) Status() control.Status {
 	if n.Primary != nil {
 		s.BlobsMissing = n.Primary.MissingBlobs()
 		for _, p := range n.Primary.Peers() {
-			var of series
-			if have := peers[connectionOf(p)]; have != nil {
-				of = *have
-			}
-			s.Peers = append(s.Peers, peerOf(p, of, now))
+			s.Peers = append(s.Peers, peerOf(p, peers[connectionOf(p)], now))
 		}
 	}
 	facts := facts{now: now, primary: primary, superseded: identity.Superseded, ready: n.log().Ready(), logErr: n.log().Err(), failed: failed}

@@ -17,7 +17,7 @@ type servePrimaryCmd struct {
 	blobFlags   `embed:""`
 	serveFlags  `embed:""`
 	Poll        duration `placeholder:"TIME" help:"Look for new transactions at this interval instead of waiting for file events."`
-	AnyRole     bool     `help:"Serve FS even if it is known to be a secondary, a copy, or superseded by another primary."`
+	AnyRole     bool     `help:"Start on FS even if it is known to be a secondary or a copy; one that was superseded starts and serves nobody."`
 	FS          string   `arg:"" name:"FS" help:"Data file to serve."`
 }
 

@@ -85,7 +85,7 @@ complete -c zrs -n '__zrs_in serve-primary' -l write-timeout -r -f -d 'Close a c
 complete -c zrs -n '__zrs_in serve-primary' -l control -r -F -d 'Make the control socket here, not at FS.control, or make none (none)'
 complete -c zrs -n '__zrs_in serve-primary' -l stop-timeout -r -f -d 'When told to stop, give secondaries at most this long to receive what there is'
 complete -c zrs -n '__zrs_in serve-primary' -l poll -r -f -d 'Look for new transactions at this interval instead of waiting for file events'
-complete -c zrs -n '__zrs_in serve-primary' -l any-role -d 'Serve FS even if it is known to be a secondary, a copy, or superseded by another primary'
+complete -c zrs -n '__zrs_in serve-primary' -l any-role -d 'Start on FS even if it is known to be a secondary or a copy; one that was superseded starts and serves nobody'
 
 complete -c zrs -n '__zrs_at "" 0' -a serve-secondary -d 'Keep a data file a replica of a primary\'s, reconnecting for ever'
 complete -c zrs -n '__zrs_at serve-secondary 1' -F

@@ -54,7 +54,7 @@ _zrs() {
                 '(--control)--control=[Make the control socket here, not at FS.control, or make none (none)]:SOCKET:_files' \
                 '(--stop-timeout)--stop-timeout=[When told to stop, give secondaries at most this long to receive what there is]:TIME: ' \
                 '(--poll)--poll=[Look for new transactions at this interval instead of waiting for file events]:TIME: ' \
-                '(--any-role)--any-role[Serve FS even if it is known to be a secondary, a copy, or superseded by another primary]' \
+                '(--any-role)--any-role[Start on FS even if it is known to be a secondary or a copy; one that was superseded starts and serves nobody]' \
                 '1:FS:_files' && ret=0
             ;;
         serve-secondary)

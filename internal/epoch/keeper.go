@@ -91,7 +91,9 @@ func (k *Keeper) Update(change func(*Sidecar)) error {
 
 // set takes on what is kept from now on.
 func (k *Keeper) set(next Sidecar) {
-	moved := !next.Equal(k.sidecar.Lineage) || (next.Unsure == nil) != (k.sidecar.Unsure == nil) || next.Role != k.sidecar.Role || (next.Superseded == nil) != (k.sidecar.Superseded == nil)
+	was := k.sidecar
+	moved := !next.Equal(was.Lineage) || (next.Unsure == nil) != (was.Unsure == nil) ||
+		next.Role != was.Role || (next.Superseded == nil) != (was.Superseded == nil)
 	k.sidecar = next
 	if moved {
 		close(k.changed)

@@ -90,8 +90,8 @@ func (l Lineage) sure(last fs.TID) fs.TID {
 }
 
 // Promote returns the lineage of a new epoch, which begins after the transaction
-// last, or before what it is unsure of. A secondary may not have come to where the epochs before it ended: for its
-// own history they end with last.
+// last, or before what it is unsure of. A secondary may not have come to where
+// the epochs before it ended: for its own history they end with last.
 func (l Lineage) Promote(last fs.TID) Lineage {
 	if !l.Known() {
 		return Begin()

@@ -27,8 +27,10 @@ demo: build ## shows a primary and a secondary at work
 
 test: vet unit interop ## runs all tests, also those against real ZODB, ZEO and zc.zrs
 
-vet:
+vet: # also that it builds where integers have 32 bits, and where Linux is not
 	$(GO) vet ./...
+	CGO_ENABLED=0 GOOS=linux GOARCH=386 $(GO) build -o /dev/null ./cmd/zrs
+	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/zrs
 
 unit: ## runs the tests that need Go only
 	$(if $(RACE),,@echo "make: no C compiler: testing WITHOUT the race detector" >&2)

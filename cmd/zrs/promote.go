@@ -317,7 +317,7 @@ func writeLoss(l *control.Loss, line func(what, format string, args ...any)) {
 		line("lost", "%d transactions of %s up to %s, %s of it", *l.Transactions, l.Source, describeTID(l.LastTID), seconds(*l.Seconds))
 	}
 	if l.Heard != nil {
-		line("and", "what it committed after %s, when it was last heard", l.Heard.Format(timeLayout))
+		line("and", "what the primary committed after %s, when it was last heard", l.Heard.Format(timeLayout))
 	}
 }
 

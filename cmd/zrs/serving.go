@@ -59,6 +59,9 @@ func (f *connectFlags) protocol() repl.Protocol {
 // run runs a server until it ends, with its control socket.
 func (f *serveFlags) run(ctx context.Context, e *env, n *node.Node) error {
 	n.Version, n.Logger = versionNumber(), e.log
+	if left, err := leftByRewind(ctx, n.Path); err != nil || left != "" {
+		e.log.Warn("see to it when this is stopped: zrs rewind "+n.Path+" --yes", "left", left, "err", err)
+	}
 	l, err := f.listenControl(ctx, n.Path, e)
 	if err != nil {
 		return errors.Join(err, n.Close())

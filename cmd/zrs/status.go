@@ -15,6 +15,7 @@ import (
 	"zrs/internal/control"
 	"zrs/internal/epoch"
 	"zrs/internal/fs"
+	"zrs/internal/rewind"
 	"zrs/internal/repl"
 )
 
@@ -38,7 +39,7 @@ Health is one of
 	optimal      all is as it should be
 	recovering   it is not, and mends itself: reading, connecting, comparing, catching-up
 	degraded     it works, but look after it: disconnected, refused, stuck, paused,
-	             blobs-missing, not-running
+	             blobs-missing, rewinding (one was begun and not ended), not-running
 	failed       it does not work until a person acts: diverged, superseded, data-file
 
 with the word after the colon as the reason. What is disconnected, refused, stuck or
@@ -191,12 +192,29 @@ func storedStatus(ctx context.Context, path string) (*control.Status, error) {
 			s.Source.Heard = &heard
 		}
 	}
+	if left, err := leftByRewind(ctx, path); err != nil {
+		return nil, err
+	} else if left != "" {
+		s.Reason, s.Message, s.Next = control.ReasonRewinding, left, []string{"zrs rewind " + path + " --yes"}
+	}
 	if k.Superseded != nil {
 		s.Health, s.Reason = control.Failed, control.ReasonSuperseded
 		s.Message = "another primary was promoted since, epoch " + k.Superseded.Epoch.Short()
 		s.Next = []string{"zrs rewind " + path + " --against NEW-PRIMARY --dry-run"}
 	}
 	return s, nil
+}
+
+// leftByRewind tells what a rewind has left that is to be ended, "" for nothing.
+func leftByRewind(ctx context.Context, path string) (string, error) {
+	left, err := rewind.Left(ctx, path)
+	switch left {
+	case rewind.Saved:
+		return "a rewind was begun and not ended: nothing is cut yet", err
+	case rewind.Cut:
+		return "a rewind was not ended: the data file is cut, but its index and blobs may not fit it yet", err
+	}
+	return "", err
 }
 
 // writeStatus writes a state for a person.

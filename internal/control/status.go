@@ -42,6 +42,7 @@ const (
 	ReasonDiverged     Reason = "diverged"      // from the source, or packed past
 	ReasonSuperseded   Reason = "superseded"    // another primary was promoted since
 	ReasonDataFile     Reason = "data-file"     // it can't be read or written
+	ReasonRewinding    Reason = "rewinding"     // a rewind was begun and not finished
 	ReasonNotRunning   Reason = "not-running"   // there is no server
 )
 
@@ -155,7 +156,7 @@ type Promotion struct {
 // A Loss is what the source had and the promoted storage has not.
 type Loss struct {
 	Source       string     `json:"source,omitempty"`
-	Heard        *time.Time `json:"last_contact,omitempty"` // what was committed there since is lost too
+	Heard        *time.Time `json:"last_contact,omitempty"` // with the primary, through it if it is a secondary; what was committed since is lost too
 	LastTID      fs.TID     `json:"source_last_tid"`        // the latest that it told of
 	Transactions *int64     `json:"transactions,omitempty"` // known to be lost; absent: unknown
 	Seconds      *float64   `json:"behind_seconds,omitempty"`

@@ -61,7 +61,7 @@ type Sidecar struct {
 type Contact struct {
 	Address  string    `json:"address"`
 	Protocol string    `json:"protocol,omitempty"` // that it speaks, "" if it never answered
-	Heard    time.Time `json:"heard"`              // when it last sent anything
+	Heard    time.Time `json:"heard"`              // when the primary was last heard, through it if it is a secondary
 	Last     fs.TID    `json:"last"`               // the latest of its transactions that it told of
 	Behind   *int64    `json:"behind,omitempty"`   // transactions of these that were not here, if that was known
 }

@@ -33,10 +33,12 @@ type Span struct {
 }
 
 // Reader returns a reader of the transactions of the span from the offset pos
-// on, where one of them starts.
+// on, where one of them starts. It is valid until the following call.
 func (s *Span) Reader(pos int64) *Reader {
 	r := NewReader(s.src, s.path, pos, s.End)
-	if !s.Large {
+	if s.Large {
+		r.w.buf = s.buf[:0]
+	} else {
 		r.w.buf, r.w.base = s.data, s.Offset
 	}
 	return r
@@ -79,6 +81,9 @@ type pass struct {
 	at   Place // after what was passed
 	flaw error // why the walk ended there
 	free chan []byte
+
+	reader *Reader // of what is large, nil before the first of it
+	next   *ahead
 }
 
 // A spanJob is a span on its way: its result comes when a worker is done with it.
@@ -95,7 +100,7 @@ func runPass[T any](ctx context.Context, p *pass, work func(*Span) T, then func(
 	workers := runtime.GOMAXPROCS(0)
 	jobs := make(chan spanJob[T], workers)
 	order := make(chan spanJob[T], workers)
-	p.free = make(chan []byte, 2*workers+2)
+	p.free = make(chan []byte, 2*workers+3)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for range workers {
@@ -133,21 +138,21 @@ func runPass[T any](ctx context.Context, p *pass, work func(*Span) T, then func(
 // walk cuts the file into spans.
 func (p *pass) walk(ctx context.Context, found func(*Span)) {
 	chunk, large := int64(firstChunk), false
+	defer func() { p.next.wait() }()
 	for p.at.Offset < p.end && ctx.Err() == nil {
 		s := &Span{Offset: p.at.Offset, Before: p.at.TID, src: p.src, path: p.path}
 		size, used, more := min(chunk, p.end-p.at.Offset), 0, true
 		if large = large && p.largeNext(); !large {
-			s.buf = p.buffer(size)
-			b := s.buf[:size]
-			if n, err := p.src.ReadAt(b, p.at.Offset); n < len(b) {
-				if err == nil || err == io.EOF {
-					err = io.ErrUnexpectedEOF
-				}
+			buf, b, err := p.read(size)
+			if err != nil {
 				p.flaw = &RecordError{Path: p.path, Offset: p.at.Offset, Kind: KindIO, Err: err}
 				return
 			}
 			used, more = p.split(b)
-			s.data = b[:used]
+			s.buf, s.data = buf, b[:used]
+			if used > 0 && more && chunk == scanChunk {
+				p.readAhead(b[used:])
+			}
 		}
 		if used == 0 && more {
 			p.release(s.buf)
@@ -155,10 +160,11 @@ func (p *pass) walk(ctx context.Context, found func(*Span)) {
 				chunk *= 2
 				continue // perhaps it fits in a larger one
 			}
-			s.buf, s.data, s.Large, large = nil, nil, true, true
+			s.data, s.Large, large = nil, true, true
 			if !p.large() {
 				return
 			}
+			s.buf = p.buffer(firstChunk)
 		}
 		if s.End = p.at.Offset; s.End > s.Offset {
 			found(s)
@@ -182,6 +188,71 @@ func (p *pass) largeNext() bool {
 	h := decodeFixedHeader(b[:])
 	kind, _ := h.check(p.at.Offset, p.end)
 	return kind == "" && h.length+trailerSize > scanChunk
+}
+
+// An ahead is a chunk that is read while the one before it is walked over.
+type ahead struct {
+	at   int64 // offset of b[0] in the file
+	buf  []byte
+	b    []byte
+	err  error
+	done chan struct{} // closed when b has been read
+}
+
+// spanRest is the most of a transaction that is copied from one chunk to the next
+// one. Where more of it is left, the next one is not read ahead.
+const spanRest = 128 << 10
+
+// readAhead begins to read what follows rest, with which the chunk in hand ends and
+// the next one begins.
+func (p *pass) readAhead(rest []byte) {
+	pos := p.at.Offset + int64(len(rest))
+	size := min(scanChunk, p.end-pos)
+	if size <= 0 || len(rest) > spanRest {
+		return
+	}
+	buf := p.buffer(spanRest + scanChunk)
+	a := &ahead{at: p.at.Offset, buf: buf, b: buf[spanRest-len(rest) : spanRest+size], done: make(chan struct{})}
+	copy(a.b, rest)
+	p.next = a
+	go func() {
+		defer close(a.done)
+		a.err = readFull(p.src, a.b[len(rest):], pos)
+	}()
+}
+
+// wait waits until a chunk has been read, if there is one.
+func (a *ahead) wait() {
+	if a != nil {
+		<-a.done
+	}
+}
+
+// read returns what comes at the walk's position, at least size bytes, in a buffer
+// to be released.
+func (p *pass) read(size int64) (buf, b []byte, err error) {
+	a := p.next
+	p.next = nil
+	if a.wait(); a != nil && a.at == p.at.Offset {
+		return a.buf, a.b, a.err
+	}
+	if a != nil {
+		p.release(a.buf)
+	}
+	buf = p.buffer(size)
+	return buf, buf[:size], readFull(p.src, buf[:size], p.at.Offset)
+}
+
+// readFull reads all of b, or says why not.
+func readFull(src io.ReaderAt, b []byte, pos int64) error {
+	n, err := src.ReadAt(b, pos)
+	if n == len(b) {
+		return nil
+	}
+	if err == nil || err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // buffer returns a buffer of at least size bytes.
@@ -240,8 +311,11 @@ func (p *pass) split(b []byte) (used int, more bool) {
 
 // large passes a transaction that does not fit in a chunk.
 func (p *pass) large() bool {
-	r := NewReader(p.src, p.path, p.at.Offset, p.end)
-	txn, err := r.Next()
+	if p.reader == nil {
+		p.reader = NewReader(p.src, p.path, p.at.Offset, p.end)
+	}
+	p.reader.MoveTo(p.at.Offset)
+	txn, err := p.reader.Next()
 	if err != nil {
 		p.flaw = err
 		return false

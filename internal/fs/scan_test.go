@@ -22,7 +22,7 @@ func mixed(t testing.TB, txns int) []byte {
 		n := rnd.IntN(5)
 		size := rnd.IntN(3000)
 		if i%97 == 50 {
-			n, size = 3, scanChunk/2
+			n, size = 3, scanChunk
 		}
 		var body []byte
 		for range n {

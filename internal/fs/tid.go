@@ -87,7 +87,7 @@ const (
 // or zero if t is before them all.
 func TIDFromTime(t time.Time) TID {
 	t = t.UTC()
-	high := (((t.Year()-firstYear)*12+int(t.Month())-1)*31+t.Day()-1)*minutesPerDay + t.Hour()*60 + t.Minute()
+	high := int64(((t.Year()-firstYear)*12+int(t.Month())-1)*31+t.Day()-1)*minutesPerDay + int64(t.Hour()*60+t.Minute())
 	switch {
 	case high < 0:
 		return 0
@@ -104,14 +104,16 @@ func TIDFromTime(t time.Time) TID {
 // as ZODB prints it. Days that a month does not have (a TID made by hand) count
 // on into the next one.
 func (t TID) Time() time.Time {
-	high, low := int(t>>32), uint64(uint32(t))
-	us := (low*60_000_000*2 + 1<<32) >> 33
+	us := (uint64(uint32(t))*60_000_000*2 + 1<<32) >> 33
+	return t.minute().Add(time.Duration(us) * time.Microsecond)
+}
+
+// minute returns when the minute began in which t was made.
+func (t TID) minute() time.Time {
+	m := int64(t >> 32)
 	return time.Date(
-		high/minutesPerYear+firstYear,
-		time.Month(high/minutesPerMonth%12+1),
-		high/minutesPerDay%31+1,
-		high/60%24, high%60, 0, 0, time.UTC,
-	).Add(time.Duration(us) * time.Microsecond)
+		int(m/minutesPerYear)+firstYear, time.Month(m/minutesPerMonth%12+1), int(m/minutesPerDay%31)+1,
+		int(m/60%24), int(m%60), 0, 0, time.UTC)
 }
 
 // Later returns the first TID that ZODB would use after t: one tick more, or
@@ -121,13 +123,7 @@ func (t TID) Later() TID {
 	if uint32(t) != 0xffffffff {
 		return t + 1
 	}
-	high := int(t >> 32)
-	minute := time.Date(
-		high/minutesPerYear+firstYear,
-		time.Month(high/minutesPerMonth%12+1),
-		high/minutesPerDay%31+1,
-		high/60%24, high%60, 0, 0, time.UTC)
-	return TIDFromTime(minute.Add(time.Minute))
+	return TIDFromTime(t.minute().Add(time.Minute))
 }
 
 // An OID is an object id: 8 big-endian bytes. The root object is 0.

@@ -1,6 +1,9 @@
 package fs
 
-import "io"
+import (
+	"io"
+	"math/bits"
+)
 
 const (
 	// windowSize is how much a reader fetches at a time: large enough that
@@ -47,7 +50,8 @@ func (w *window) fill(off int64, n int) error {
 	}
 	size := max(n, int(min(ahead, w.end-off)))
 	if cap(w.buf) < size || cap(w.buf) > keepSize && size <= windowSize {
-		w.buf = make([]byte, 0, max(size, min(windowSize, int(w.end-off))))
+		// A reader that jumps from one large record to the next needs no more.
+		w.buf = make([]byte, 0, 1<<bits.Len(uint(size-1)))
 	}
 	w.buf, w.base = w.buf[:size], off
 	got, err := w.src.ReadAt(w.buf, off)
@@ -70,12 +74,5 @@ func (w *window) small(off int64, b []byte) error {
 	if off < 0 || int64(len(b)) > w.end-off {
 		return io.ErrUnexpectedEOF
 	}
-	n, err := w.src.ReadAt(b, off)
-	if n == len(b) {
-		return nil
-	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
+	return readFull(w.src, b, off)
 }

@@ -85,6 +85,7 @@ func TestNode_become_refused(t *testing.T) {
 // What a source does not tell is unknown: it is no reason to believe that nothing
 // is lost, or lacking.
 func TestUnknown(t *testing.T) {
+	log := logOf(t, 5)
 	for _, test := range []struct {
 		protocol string
 		last     fs.TID
@@ -95,7 +96,7 @@ func TestUnknown(t *testing.T) {
 		{wire.Protocol21, tidOf(6), true},  // at least that is lost
 		{"", tidOf(5), false},
 	} {
-		loss := lossOf(repl.Link{From: "db1", Protocol: test.protocol, Last: test.last}, tidOf(5))
+		loss := lossOf(repl.Link{From: "db1", Protocol: test.protocol, Last: test.last}, log)
 		if known := loss.Seconds != nil; known != test.known {
 			t.Errorf("%q, up to %s: lossOf() = %+v", test.protocol, test.last, loss)
 		}
@@ -172,6 +173,7 @@ func TestNode_ring(t *testing.T) {
 	waitFor(t, b, 5)
 	waitFor(t, c, 5)
 	source.stop()
+	ended := time.Now()
 	lost := func(n *Node) bool {
 		s := n.Status()
 		return s.Source.State == "receiving" && s.Reason == control.ReasonDisconnected
@@ -181,6 +183,13 @@ func TestNode_ring(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		if !lost(b) || !lost(c) {
 			t.Fatalf("Status() = %+v, %+v", b.Status(), c.Status())
+		}
+	}
+	for _, n := range []*Node{b, c} {
+		// They hear each other, but what they have is as old as the primary's last word.
+		p, err := n.Promote(t.Context(), control.PromoteRequest{DryRun: true})
+		if err != nil || p.Loss.Heard.After(ended) || !n.Status().Source.Heard.After(ended) {
+			t.Errorf("Promote(dry) = %+v, %v; the primary was gone at %v", p.Loss, err, ended)
 		}
 	}
 	if p, err := b.Promote(t.Context(), control.PromoteRequest{}); err != nil || !p.Promoted {

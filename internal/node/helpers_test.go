@@ -94,6 +94,12 @@ func newPrimary(t testing.TB, path string, last int) *primary {
 	return &primary{w, repl.TCPSource("tcp", l.Addr().String(), time.Minute), stop}
 }
 
+// logOf returns a log that has transactions 1 to last.
+func logOf(t testing.TB, last int) *fs.Log {
+	t.Helper()
+	return newPrimary(t, filepath.Join(t.TempDir(), "a.fs"), last).Log()
+}
+
 func listenTCP(t testing.TB) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -87,7 +87,7 @@ func (n *Node) Run(ctx context.Context) error {
 	serve, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	if n.Listener != nil {
-		n.Primary.Status, n.Primary.CutOff, n.Primary.Via = n.statusJSON, n.cutOff, n.via
+		n.Primary.Status, n.Primary.Upstream = n.statusJSON, n.upstream
 		serving.Go(func() error {
 			defer stop() // without it there is nothing to do
 			return n.Primary.Serve(serve, n.Listener)
@@ -216,13 +216,12 @@ func (n *Node) isPrimary() bool {
 	return n.tailing
 }
 
-// cutOff reports whether it is a secondary that does not get what there may be.
-func (n *Node) cutOff() bool {
+// upstream returns what a secondary's own secondaries should know of its source.
+func (n *Node) upstream() *repl.Upstream {
 	if n.isPrimary() {
-		return false
+		return nil
 	}
-	link := n.Secondary.Link()
-	return link.State != repl.LinkReceiving || link.CutOff
+	return n.Secondary.Link().Upstream()
 }
 
 // ErrDemoted ends a primary whose data file another process has made a secondary.
@@ -241,14 +240,6 @@ func (n *Node) lookAround() {
 	defer n.mu.Unlock()
 	n.demoted = fmt.Errorf("%s: %w", n.Path, ErrDemoted)
 	n.stop()
-}
-
-// via returns the servers that the transactions of a secondary come through.
-func (n *Node) via() []epoch.ID {
-	if n.isPrimary() {
-		return nil
-	}
-	return n.Secondary.Link().Via
 }
 
 // Shutdown makes Run return, as if its context were done.

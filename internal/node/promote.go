@@ -48,7 +48,7 @@ func (n *Node) Promote(ctx context.Context, r control.PromoteRequest) (control.P
 		return p.result, nil
 	}
 	link := n.link()
-	p.result.Loss = lossOf(link, n.log().Tip().TID)
+	p.result.Loss = lossOf(link, n.log())
 	p.result.BlobsMissing = n.Secondary.Stats.BlobsMissing.Load()
 	if err := r.Limits.Check(&p.result); err != nil {
 		return p.result, err
@@ -90,15 +90,10 @@ func lives(l repl.Link) bool {
 	return false
 }
 
-// lossOf returns what a source is known to have that a storage that ends with
-// last has not.
-func lossOf(l repl.Link, last fs.TID) control.Loss {
-	loss := control.Loss{Source: cmp.Or(l.From, l.Source), Heard: orNil(l.Heard), LastTID: l.Last}
-	var transactions *int64
-	if l.HasBehind && l.Behind.Transactions >= 0 {
-		transactions = &l.Behind.Transactions
-	}
-	settle(&loss, l.Protocol, last, transactions)
+// lossOf returns what a source is known to have that a log has not.
+func lossOf(l repl.Link, log *fs.Log) control.Loss {
+	loss := control.Loss{Source: cmp.Or(l.From, l.Source), Heard: orNil(l.Primary), LastTID: l.Last}
+	settle(&loss, l.Protocol, log.Tip().TID, l.Lacking(log))
 	return loss
 }
 
@@ -146,7 +141,7 @@ func (n *Node) become(p *promotion) (bool, error) {
 	identity := n.Identity.Sidecar()
 	// A source that goes on may have told of more since they were checked.
 	describe(&p.result, identity.Lineage, last)
-	p.result.Loss = lossOf(n.Secondary.Link(), last)
+	p.result.Loss = lossOf(n.Secondary.Link(), n.log())
 	err := p.limits.Check(&p.result)
 	fork := last
 	if err == nil {

@@ -15,7 +15,6 @@ import (
 	"zrs/internal/epoch"
 	"zrs/internal/fs"
 	"zrs/internal/repl"
-	"zrs/internal/wire"
 )
 
 // wantRefusal requires that err is a refusal for a reason.
@@ -351,17 +350,19 @@ func TestSettle(t *testing.T) {
 
 func TestLossOf(t *testing.T) {
 	heard := time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600))
-	l := repl.Link{Source: "db1", Heard: heard, Last: tidOf(7), HasBehind: true, Behind: wire.Behind{Transactions: 2}}
-	loss := lossOf(l, tidOf(5))
+	log := logOf(t, 5)
+	l := repl.Link{Source: "db1", Heard: heard.Add(time.Hour), Primary: heard, Last: tidOf(7), HasBehind: true}
+	l.After, l.Behind.Transactions = tidOf(2), 5 // three of which have come since
+	loss := lossOf(l, log)
 	if loss.Source != "db1" || loss.Heard.String() != "2026-01-02 02:04:05 +0000 UTC" || loss.LastTID != tidOf(7) ||
 		show(loss.Transactions) != "2" || show(loss.Seconds) != "120" {
 		t.Errorf("lossOf() = %+v", loss)
 	}
 	l.Behind.Transactions = -1 // more than were counted
-	if loss := lossOf(l, tidOf(5)); loss.Transactions != nil {
+	if loss := lossOf(l, log); loss.Transactions != nil {
 		t.Errorf("lossOf(uncounted) has %d transactions", *loss.Transactions)
 	}
-	if loss := lossOf(repl.Link{}, tidOf(5)); loss.Heard != nil || loss.Seconds != nil || loss.Transactions != nil {
+	if loss := lossOf(repl.Link{}, log); loss.Heard != nil || loss.Seconds != nil || loss.Transactions != nil {
 		t.Errorf("lossOf(nothing) = %+v", loss)
 	}
 }

@@ -194,8 +194,8 @@ func (s *Stopped) Report(ctx context.Context) (control.Promotion, error) {
 	if k.Source != nil && !p.AlreadyPrimary {
 		p.Loss = control.Loss{Source: k.Source.Address, Heard: orNil(k.Source.Heard), LastTID: k.Source.Last}
 		told := k.Source.Behind
-		if k.At != last {
-			told = nil // it was told of another end
+		if told != nil {
+			told = repl.Lacking(s.log, k.At, *told)
 		}
 		settle(&p.Loss, k.Source.Protocol, last, told)
 	}

@@ -30,8 +30,10 @@ type Link struct {
 	From      string    // the source that was heard last, which all that follows is of
 	Protocol  string    // that it speaks, "" if none ever answered
 	Heard     time.Time // when the source last sent anything
+	Primary   time.Time // when the primary was last heard, through the source if that is a secondary
 	Last      fs.TID    // the latest transaction that it told of or sent, or that is known to be before it
-	Behind    wire.Behind
+	Behind    wire.Behind // what we lacked, who had all up to After
+	After     fs.TID
 	HasBehind bool // the source told Behind
 	CutOff    bool // the source is a secondary without a source, or follows us
 	Via       []epoch.ID
@@ -85,6 +87,34 @@ func (c *session) greeted() error {
 	return nil
 }
 
+// An Upstream is what a secondary tells its own ones of its source.
+type Upstream struct {
+	CutOff bool       // the source is out of reach: there may be more than it has
+	Via    []epoch.ID // the servers that the transactions come through, the nearest first
+	Heard  time.Time  // when the primary was last heard, zero if it never was
+}
+
+// Upstream returns what is known of the way to the primary.
+func (l Link) Upstream() *Upstream {
+	return &Upstream{CutOff: l.State != LinkReceiving || l.CutOff, Via: l.Via, Heard: l.Primary}
+}
+
+// describe completes a tip. Without an upstream it is of the primary itself.
+func (u *Upstream) describe(tip *wire.Tip) {
+	switch {
+	case u == nil:
+		return
+	case u.Heard.IsZero():
+		tip.Silent = -1
+	default:
+		tip.Silent = max(0, time.Since(u.Heard).Milliseconds())
+	}
+	tip.CutOff = u.CutOff
+	if len(tip.Via) > 0 {
+		tip.Via = append(tip.Via, u.Via...)
+	}
+}
+
 // tell notes that the source has sent something, and a transaction that it has.
 func (c *session) tell(last fs.TID) {
 	c.s.link.update(func(l *Link) {
@@ -93,6 +123,9 @@ func (c *session) tell(last fs.TID) {
 			l.State = LinkComparing
 		}
 		l.From, l.Protocol, l.Heard, l.Last = c.source, c.protocol(), time.Now(), max(l.Last, last)
+		if c.welcome == nil || c.welcome.Role == epoch.Primary {
+			l.Primary = l.Heard // as far as zc.zrs tells
+		}
 	})
 }
 
@@ -130,7 +163,13 @@ func (c *session) note(n *wire.Note) error {
 			if !l.CutOff || l.Last < n.Tip.Last {
 				l.Last = n.Tip.Last // else more is known than it has: another source told
 			}
-			l.Behind, l.HasBehind = n.Tip.Behind, true
+			l.Behind, l.After, l.HasBehind = n.Tip.Behind, n.Tip.After, true
+			if n.Tip.Silent >= 0 {
+				heard := time.Now().Add(-time.Duration(n.Tip.Silent) * time.Millisecond)
+				if heard.After(l.Primary) {
+					l.Primary = heard
+				}
+			}
 		})
 	case n.End != nil:
 		c.sureEnd = true
@@ -189,6 +228,7 @@ func (s *Secondary) recall() {
 	s.link.update(func(l *Link) {
 		if l.From == "" {
 			l.From, l.Protocol, l.Heard, l.Last = known.Address, known.Protocol, known.Heard, known.Last
+			l.Primary = known.Heard
 		}
 	})
 }
@@ -196,12 +236,35 @@ func (s *Secondary) recall() {
 // contact is what a sidecar keeps of the source.
 func (s *Secondary) contact() epoch.Contact {
 	l := s.Link()
-	contact := epoch.Contact{Address: l.From, Protocol: l.Protocol, Heard: l.Heard.UTC(), Last: l.Last}
-	if l.HasBehind && l.Behind.Transactions >= 0 {
-		contact.Behind = &l.Behind.Transactions
-	}
-	return contact
+	return epoch.Contact{Address: l.From, Protocol: l.Protocol, Heard: l.Primary.UTC(), Last: l.Last, Behind: l.Lacking(s.Log)}
 }
+
+// Lacking returns how many of the transactions that the source told of a log has
+// not, or nil if that is not known.
+func (l Link) Lacking(log *fs.Log) *int64 {
+	if !l.HasBehind {
+		return nil
+	}
+	return Lacking(log, l.After, l.Behind.Transactions)
+}
+
+// Lacking returns how many transactions a log lacks that lacked behind when it
+// ended with after, or nil if that can't be told.
+func Lacking(log *fs.Log, after fs.TID, behind int64) *int64 {
+	if behind < 0 {
+		return nil
+	}
+	since, err := log.Ahead(after, mostApplied)
+	if err != nil || since.Transactions < 0 {
+		return nil
+	}
+	left := max(0, behind-since.Transactions)
+	return &left
+}
+
+// mostApplied is how many transactions are counted that came since the source told
+// how many are lacking: about a second's worth of reading.
+const mostApplied = 1_000_000
 
 const (
 	// reportEvery is how often a source of ours is told what is durable here.

@@ -87,7 +87,9 @@ func TestSecondary_cutOffSource(t *testing.T) {
 		cutOff.Store(true)
 		theirs := makeFile(t, "1 a=1; 2 a=2")
 		p := newPrimary(t, theirs, "")
-		p.Identity, p.CutOff = identify(t, theirs, lineage, epoch.Secondary), cutOff.Load
+		p.Identity = identify(t, theirs, lineage, epoch.Secondary)
+		heard := time.Now().Add(-time.Hour)
+		p.Upstream = func() *Upstream { return &Upstream{CutOff: cutOff.Load(), Heard: heard} }
 		src, _ := servePipes(t, p)
 		path := makeFile(t, "1 a=1; 2 a=2")
 		s := newSecondary(t, path, "", src)
@@ -97,7 +99,7 @@ func TestSecondary_cutOffSource(t *testing.T) {
 		s.Identity = openIdentity(t, path)
 		stop := runSecondary(t, s)
 		time.Sleep(3 * noteEvery)
-		if l := s.Link(); l.Last != tidOf(9) || !l.CutOff || l.From != src.Name {
+		if l := s.Link(); l.Last != tidOf(9) || !l.CutOff || l.From != src.Name || heard.Sub(l.Primary).Abs() > time.Second {
 			t.Errorf("Link() = %+v", l)
 		}
 		// A new epoch ends that.

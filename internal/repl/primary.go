@@ -49,13 +49,9 @@ type Primary struct {
 	HandshakeTimeout time.Duration // for the two messages that a secondary starts with
 	StopTimeout      time.Duration // how long secondaries may take to get the rest when the primary stops
 
-	// CutOff reports whether the log is that of a secondary whose source is out
-	// of reach: its own secondaries should know. It may be nil.
-	CutOff func() bool
-
-	// Via returns the servers that a secondary gets its transactions through, the
-	// nearest first. It may be nil.
-	Via func() []epoch.ID
+	// Upstream returns where the transactions come from, nil if nobody sends
+	// them. It may be nil itself.
+	Upstream func() *Upstream
 
 	// Status returns the answer for those who ask for the state of the server
 	// in place of transactions. Without it they are refused.

@@ -146,23 +146,14 @@ func (s *outgoing) notes(ctx context.Context) error {
 	s.mu.Lock()
 	has := s.peer.has()
 	s.mu.Unlock()
-	tip := &wire.Tip{Last: s.p.Log.Tip().TID, Behind: s.p.behind(has)}
-	tip.CutOff = s.p.CutOff != nil && s.p.CutOff()
-	tip.Via = s.p.via()
+	tip := &wire.Tip{Last: s.p.Log.Tip().TID, Behind: s.p.behind(has), After: has}
+	if self := s.p.Identity.Instance(); !self.IsZero() {
+		tip.Via = []epoch.ID{self}
+	}
+	if s.p.Upstream != nil {
+		s.p.Upstream().describe(tip)
+	}
 	return s.note(ctx, &wire.Note{Tip: tip})
-}
-
-// via returns the servers that transactions come through, this one first.
-func (p *Primary) via() []epoch.ID {
-	self := p.Identity.Instance()
-	if self.IsZero() {
-		return nil
-	}
-	via := []epoch.ID{self}
-	if p.Via != nil {
-		via = append(via, p.Via()...)
-	}
-	return via
 }
 
 // note sends a note to a secondary of ours.

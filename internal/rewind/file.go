@@ -84,6 +84,19 @@ func (r *File) open(ctx context.Context) (err error) {
 	return err
 }
 
+// Left returns what an earlier run has left beside the data file at path, which is
+// only looked at, and only if there is a journal.
+func Left(ctx context.Context, path string) (Stage, error) {
+	if there, err := exists(JournalPath(path)); !there || err != nil {
+		return None, err
+	}
+	r, err := Open(ctx, path, true, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return None, err
+	}
+	return r.stage, r.Close()
+}
+
 // Close lets go of the file and its lock.
 func (r *File) Close() error {
 	var errs []error

@@ -74,7 +74,7 @@ func (s *sounder) followReferences(ctx context.Context) error {
 	if w.n == 0 {
 		return nil
 	}
-	if w.n >= math.MaxUint32 {
+	if int64(w.n) >= math.MaxUint32 {
 		return fmt.Errorf("%d objects are too many to follow the references of", w.n)
 	}
 	w.parents, w.waiting = make([]atomic.Uint32, w.n), make([]atomic.Uint64, w.n/64+1)
@@ -306,7 +306,10 @@ func (w *walk) describe(f *Finding) {
 	if class := referredClass(data, f.Target); class != "" {
 		f.Detail += " (" + class + ")"
 	}
-	_, n, _ := w.s.idx.Find(f.OID)
+	_, n, ok := w.s.idx.Find(f.OID)
+	if !ok || uint32(n) != w.root && w.parents[n].Load() == 0 {
+		return // the file was overwritten meanwhile: it is another object's record now
+	}
 	length := 1
 	for at := uint32(n); at != w.root; at = w.parents[at].Load() - 1 {
 		length++

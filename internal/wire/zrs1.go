@@ -87,6 +87,11 @@ type Note struct {
 type Tip struct {
 	Last   fs.TID `json:"last"`
 	Behind Behind `json:"behind"`
+	After  fs.TID `json:"after"` // the transaction that Behind counts from
+
+	// Silent is for how many milliseconds nothing was heard of the server at the
+	// head of the chain: 0 by that itself, -1 if nothing ever was.
+	Silent int64 `json:"silent_ms"`
 
 	// CutOff is set by a primary that is a secondary itself and has no source,
 	// or by one that has that from its source: there may be more than Last.
@@ -170,12 +175,24 @@ func DecodeNote(payload []byte) (*Note, error) {
 	if err := decodeGreeting(payload, n, nil); err != nil {
 		return n, err
 	}
-	if n.Lineage != nil {
-		if err := n.Lineage.Check(); err != nil {
-			return n, fmt.Errorf("%w: %w", ErrGreeting, err)
-		}
+	if err := n.check(); err != nil {
+		return n, fmt.Errorf("%w: %w", ErrGreeting, err)
 	}
 	return n, nil
+}
+
+// check refuses what can't be said by anybody.
+func (n *Note) check() error {
+	if t := n.Tip; t != nil && (t.Behind.Transactions < -1 || t.Behind.Bytes < 0 || t.Silent < -1) {
+		return errors.New("a tip with a negative number")
+	}
+	if r := n.Report; r != nil && r.BlobsMissing < 0 {
+		return errors.New("a report with a negative number")
+	}
+	if n.Lineage != nil {
+		return n.Lineage.Check()
+	}
+	return nil
 }
 
 func decodeGreeting(payload []byte, v any, lineage *epoch.Lineage) error {

@@ -40,7 +40,7 @@ func TestNote_AppendFrame(t *testing.T) {
 	lineage := epoch.Begin()
 	for _, want := range []*Note{
 		{},
-		{Tip: &Tip{Last: 9, Behind: Behind{-1, 7, 3}}},
+		{Tip: &Tip{Last: 9, Behind: Behind{-1, 7, 3}, After: 2, Silent: -1, CutOff: true, Via: []epoch.ID{lineage.Epoch}}},
 		{End: &End{9}},
 		{Lineage: &lineage},
 		{Report: &Report{9, 2}},
@@ -57,6 +57,22 @@ func TestNote_AppendFrame(t *testing.T) {
 	for _, message := range [][]byte{nil, (&Commit{}).AppendTo(nil), []byte("(S'T'"), {0x80, 2}} {
 		if IsNote(message) {
 			t.Errorf("IsNote(%q) = true", message)
+		}
+	}
+}
+
+// A note that nobody can mean is refused.
+func TestDecodeNote_refused(t *testing.T) {
+	for _, n := range []*Note{
+		{Tip: &Tip{Behind: Behind{Transactions: -2}}},
+		{Tip: &Tip{Behind: Behind{Bytes: -1}}},
+		{Tip: &Tip{Silent: -2}},
+		{Report: &Report{BlobsMissing: -1}},
+		{Lineage: &epoch.Lineage{Epoch: epoch.Begin().Epoch}},
+	} {
+		payload, _ := cutFrame(t, n.AppendFrame(nil))
+		if _, err := DecodeNote(payload); !errors.Is(err, ErrGreeting) {
+			t.Errorf("DecodeNote(%s) = %v, want ErrGreeting", payload, err)
 		}
 	}
 }

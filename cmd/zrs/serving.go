@@ -60,7 +60,7 @@ func (f *connectFlags) protocol() repl.Protocol {
 func (f *serveFlags) run(ctx context.Context, e *env, n *node.Node) error {
 	n.Version, n.Logger = versionNumber(), e.log
 	if left, err := leftByRewind(ctx, n.Path); err != nil || left != "" {
-		e.log.Warn("see to it when this is stopped: zrs rewind "+n.Path+" --yes", "left", left, "err", err)
+		e.log.Warn("a rewind has to be ended when this is stopped", "left", left, "err", err, "next", "zrs rewind "+n.Path+" --yes")
 	}
 	l, err := f.listenControl(ctx, n.Path, e)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"zrs/internal/control"
 	"zrs/internal/epoch"
 	"zrs/internal/fs"
-	"zrs/internal/rewind"
 	"zrs/internal/repl"
+	"zrs/internal/rewind"
 )
 
 // A statusCmd is zrs status.

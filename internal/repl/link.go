@@ -25,13 +25,13 @@ type link struct {
 type Link struct {
 	Source    string
 	State     LinkState
-	Since     time.Time // when it came to be so
-	Err       error     // why it is not connected, nil if it is or never was
-	From      string    // the source that was heard last, which all that follows is of
-	Protocol  string    // that it speaks, "" if none ever answered
-	Heard     time.Time // when the source last sent anything
-	Primary   time.Time // when the primary was last heard, through the source if that is a secondary
-	Last      fs.TID    // the latest transaction that it told of or sent, or that is known to be before it
+	Since     time.Time   // when it came to be so
+	Err       error       // why it is not connected, nil if it is or never was
+	From      string      // the source that was heard last, which all that follows is of
+	Protocol  string      // that it speaks, "" if none ever answered
+	Heard     time.Time   // when the source last sent anything
+	Primary   time.Time   // when the primary was last heard, through the source if that is a secondary
+	Last      fs.TID      // the latest transaction that it told of or sent, or that is known to be before it
 	Behind    wire.Behind // what we lacked, who had all up to After
 	After     fs.TID
 	HasBehind bool // the source told Behind

@@ -57,7 +57,8 @@ func (b *Bench) CatchUp(ctx context.Context, primary, secondary string, f *Files
 	}
 	catchUp := map[string]catchUpFunc{
 		ZCZRS:     b.catchUpZCZRS,
-		ZRS:       b.catchUpZRS,
+		ZRS:       b.catchUpZRS(),
+		ZRS21:     b.catchUpZRS("--protocol=zc.zrs"),
 		ZRSServer: b.catchUpServer,
 	}[secondary]
 	seconds, used, err := catchUp(ctx, server.address, f, replica, blobs)
@@ -101,8 +102,14 @@ func (b *Bench) CatchUp(ctx context.Context, primary, secondary string, f *Files
 // catchUpLimit bounds the time of one catch-up.
 const catchUpLimit = 30 * time.Minute
 
-// ZRSServer is the kind of a secondary that goes on to follow its primary.
-const ZRSServer = "zrs-server"
+const (
+	// ZRSServer is the kind of a secondary that goes on to follow its primary.
+	ZRSServer = "zrs-server"
+
+	// ZRS21 is the kind of a secondary that takes its primary for zc.zrs, and
+	// speaks zrs2.1.
+	ZRS21 = "zrs2.1"
+)
 
 // A catchUpFunc has a new secondary get everything of f from an address.
 type catchUpFunc func(ctx context.Context, address string, f *Files, data, blobs string) (seconds float64, used *Usage, err error)
@@ -130,18 +137,21 @@ func (b *Bench) catchUpZCZRS(ctx context.Context, address string, f *Files, data
 	return result.Seconds, used, nil
 }
 
-func (b *Bench) catchUpZRS(ctx context.Context, address string, _ *Files, data, blobs string) (seconds float64, used *Usage, err error) {
-	ctx, cancel := context.WithTimeout(ctx, catchUpLimit)
-	defer cancel()
-	args := append([]string{"catchup", "--quiet"}, storageArgs(address, blobs)...)
-	cmd := exec.CommandContext(ctx, b.ZRS, append(args, data)...)
-	began := time.Now()
-	_, used, err = runMeasured(cmd)
-	took := time.Since(began)
-	if err != nil {
-		return 0, nil, fmt.Errorf("zrs catchup: %w", err)
+func (b *Bench) catchUpZRS(flags ...string) catchUpFunc {
+	return func(ctx context.Context, address string, _ *Files, data, blobs string) (seconds float64, used *Usage, err error) {
+		ctx, cancel := context.WithTimeout(ctx, catchUpLimit)
+		defer cancel()
+		args := append([]string{"catchup", "--quiet"}, flags...)
+		args = append(args, storageArgs(address, blobs)...)
+		cmd := exec.CommandContext(ctx, b.ZRS, append(args, data)...)
+		began := time.Now()
+		_, used, err = runMeasured(cmd)
+		took := time.Since(began)
+		if err != nil {
+			return 0, nil, fmt.Errorf("zrs catchup: %w", err)
+		}
+		return took.Seconds(), used, nil
 	}
-	return took.Seconds(), used, nil
 }
 
 func (b *Bench) catchUpServer(ctx context.Context, address string, f *Files, data, blobs string) (seconds float64, used *Usage, err error) {

@@ -29,9 +29,11 @@ func Summary(results []*Result) []Row {
 	}
 	var rows []Row
 	all := []*Row{
-		s.seed("seed, 1 GB of 1 kB records", Records, 10),
-		s.seed("seed, 100 000 tiny transactions", Tiny, 20),
-		s.server(Records),
+		s.seed("seed, 1 GB of 1 kB records, zrs2.1", ZRS21, Records, 10),
+		s.seed("the same, between two zrs", ZRS, Records, 10),
+		s.seed("the same, zrs serve-secondary", ZRSServer, Records, 10),
+		s.seed("seed, 100 000 tiny transactions, zrs2.1", ZRS21, Tiny, 20),
+		s.seed("the same, between two zrs", ZRS, Tiny, 20),
 		s.mixed(ZRS, ZCZRS, Records),
 		s.mixed(ZRS, ZCZRS, Tiny),
 		s.mixed(ZCZRS, ZRS, Records),
@@ -109,25 +111,15 @@ func seconds(r *Result) float64 { return r.Seconds }
 // rate is in bytes a second.
 func rate(r *Result) float64 { return float64(r.Bytes) / r.Seconds }
 
-func (s summary) seed(what string, d Dataset, target float64) *Row {
-	o, n, ok := s.both("catch-up", ZCZRS+"-"+ZCZRS, ZRS+"-"+ZRS, d.Name, seconds)
+// seed is about a secondary of a kind that has nothing yet.
+func (s summary) seed(what, secondary string, d Dataset, target float64) *Row {
+	subject := ZRS + "-" + secondary
+	o, n, ok := s.both("catch-up", ZCZRS+"-"+ZCZRS, subject, d.Name, seconds)
 	if !ok {
 		return nil
 	}
 	row := faster(what, o, n, target)
-	row.Note = s.limits(d, n) + s.cpu(ZRS+"-"+ZRS, d)
-	return row
-}
-
-// server shows that a server is no slower than the command that the other rows
-// are about.
-func (s summary) server(d Dataset) *Row {
-	o, n, ok := s.both("catch-up", ZCZRS+"-"+ZCZRS, ZRS+"-"+ZRSServer, d.Name, seconds)
-	if !ok {
-		return nil
-	}
-	row := faster("the same, zrs serve-secondary", o, n, 10)
-	row.Note = s.limits(d, n) + s.cpu(ZRS+"-"+ZRSServer, d)
+	row.Note = s.limits(subject, d, n) + s.cpu(subject, d)
 	return row
 }
 
@@ -190,8 +182,10 @@ func (s summary) blobs(what string, d Dataset) *Row {
 		row.Note += fmt.Sprintf("; %.0f %% of transfer (%.0f MB/s)", 100*reached/transfer, transfer/1e6)
 	}
 	row.Note += s.cpu(ZRS+"-"+ZRS, d)
-	if server, ok := s.median(resultKey{"catch-up", ZRS + "-" + ZRSServer, d.Name}, seconds); ok {
-		row.Note += fmt.Sprintf("; serve-secondary %s", duration(server))
+	for _, kind := range []struct{ secondary, what string }{{ZRSServer, "serve-secondary"}, {ZRS21, "over zrs2.1"}} {
+		if took, ok := s.median(resultKey{"catch-up", ZRS + "-" + kind.secondary, d.Name}, seconds); ok {
+			row.Note += fmt.Sprintf("; %s %s", kind.what, duration(took))
+		}
 	}
 	unsynced := func(r *Result) float64 { return r.Seconds + r.Extra["unsynced"] }
 	if o, n, ok := s.both("catch-up", ZCZRS+"-"+ZCZRS, ZRS+"-"+ZRS, d.Name, unsynced); ok {
@@ -214,8 +208,8 @@ func (s summary) slowest(written string) (limit float64, name string, ok bool) {
 }
 
 // limits tells how near to the lower limit a time comes.
-func (s summary) limits(d Dataset, took float64) string {
-	bytes, _ := s.median(resultKey{"catch-up", ZRS + "-" + ZRS, d.Name}, func(r *Result) float64 { return float64(r.Bytes) })
+func (s summary) limits(subject string, d Dataset, took float64) string {
+	bytes, _ := s.median(resultKey{"catch-up", subject, d.Name}, func(r *Result) float64 { return float64(r.Bytes) })
 	limit, name, ok := s.slowest(Records.Name)
 	if !ok {
 		return ""

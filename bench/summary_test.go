@@ -16,21 +16,21 @@ func TestSummary(t *testing.T) {
 		{Name: "limit", Subject: "md5", Dataset: "records", Seconds: 2, Bytes: 1e9},
 		{Name: "limit", Subject: "write", Dataset: "records", Seconds: 4, Bytes: 1e9},
 		catchUp("zc.zrs-zc.zrs", "records", 30),
-		catchUp("zrs-zrs", "records", 9),
-		catchUp("zrs-zrs", "records", 3),
-		catchUp("zrs-zrs", "records", 2),
+		catchUp("zrs-zrs2.1", "records", 9),
+		catchUp("zrs-zrs2.1", "records", 3),
+		catchUp("zrs-zrs2.1", "records", 2),
 		catchUp("zc.zrs-zc.zrs", "tiny", 20),
-		catchUp("zrs-zrs", "tiny", 2),
+		catchUp("zrs-zrs2.1", "tiny", 2),
 	}
 	rows := map[string]Row{}
 	for _, row := range Summary(results) {
 		rows[row.What] = row
 	}
-	row := rows["seed, 1 GB of 1 kB records"]
+	row := rows["seed, 1 GB of 1 kB records, zrs2.1"]
 	if row.Ratio != "10.0" || !row.Met || !strings.Contains(row.Note, "133 % of write (250 MB/s)") {
 		t.Errorf("of the median of repeated results: %+v", row)
 	}
-	if row := rows["seed, 100 000 tiny transactions"]; row.Ratio != "10.0" || row.Met {
+	if row := rows["seed, 100 000 tiny transactions, zrs2.1"]; row.Ratio != "10.0" || row.Met {
 		t.Errorf("of a target that is missed: %+v", row)
 	}
 	if row, ok := rows["blobs of 1 MiB, 1 GiB"]; ok {

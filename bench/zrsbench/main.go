@@ -330,13 +330,14 @@ func (s *suite) dump(ctx context.Context) error {
 }
 
 // pairs are the programs at both ends of a dataset's way: zc.zrs alone as the
-// baseline, zrs alone, and each with the other.
+// baseline, zrs alone, in its ways, and each with the other.
 func (s *suite) pairs(d bench.Dataset) [][2]string {
 	pairs := s.alike()
 	if s.bench.ZRS == "" || d.Name == bench.Quarter.Name {
 		return pairs
 	}
 	return append(pairs,
+		[2]string{bench.ZRS, bench.ZRS21},
 		[2]string{bench.ZRS, bench.ZRSServer},
 		[2]string{bench.ZRS, bench.ZCZRS},
 		[2]string{bench.ZCZRS, bench.ZRS})

@@ -51,7 +51,7 @@ type chunk struct {
 	err     error
 
 	mu   sync.Mutex
-	sums map[[16]byte]*checksums // maxSums at most
+	sums map[[wire.DigestSize]byte]*checksums // maxSums at most
 }
 
 // checksums are what a chunk's checksums come to for a connection whose running
@@ -165,7 +165,7 @@ func (ch *chunk) checksums(d *wire.Digest) *checksums {
 	if s == nil {
 		s = new(checksums)
 		if ch.sums == nil {
-			ch.sums = make(map[[16]byte]*checksums)
+			ch.sums = make(map[[wire.DigestSize]byte]*checksums)
 		}
 		if len(ch.sums) < maxSums {
 			ch.sums[key] = s

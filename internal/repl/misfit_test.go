@@ -1,10 +1,12 @@
 package repl
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -41,6 +43,38 @@ func TestSecondary_leavesDivergedLineage(t *testing.T) {
 		waitForTip(t, s.Log, w.End())
 		if err := stop(); err != nil {
 			t.Errorf("Run() = %v", err)
+		}
+	})
+}
+
+// Bytes that were altered between two of ours are noticed, and nothing of their
+// transaction is applied.
+func TestSecondary_altered1(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		welcome := &wire.Welcome{Lineage: epoch.Begin(), Role: epoch.Primary, Last: tidOf(2)}
+		good := newStream1(welcome, 0).txns(parseTxns(t, "1 a=one; 2 b=two")...).b
+		for _, tt := range []struct {
+			name    string
+			altered string
+			want    error
+			tip     fs.TID
+		}{
+			{"as-sent", "", nil, tidOf(2)},
+			{"altered", "two", ErrChecksum, tidOf(1)},
+		} {
+			sent := bytes.Clone(good)
+			if tt.altered != "" {
+				sent[bytes.LastIndex(sent, []byte(tt.altered))] ^= 1
+			}
+			src := newScripted(t, pipes, []step{skipGreeting, send(sent), send((&wire.Note{End: &wire.End{Last: tidOf(2)}}).AppendFrame(nil)), hangUp})
+			src.Protocol = ProtocolZRS1
+			s := newSecondary(t, filepath.Join(t.TempDir(), "a.fs"), "", src.Source)
+			if err := s.Catchup(t.Context(), 0, false); !errors.Is(err, tt.want) {
+				t.Errorf("%s: Catchup() = %v, want %v", tt.name, err, tt.want)
+			}
+			if tip := s.Log.Tip().TID; tip != tt.tip {
+				t.Errorf("%s: it ends with %s, want %s", tt.name, tip, tt.tip)
+			}
 		}
 	})
 }

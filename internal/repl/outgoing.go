@@ -262,7 +262,7 @@ func (s *outgoing) open(ctx context.Context) (*fs.Cursor, error) {
 		return nil, err
 	}
 	s.logger.Info("secondary connected", "protocol", s.protocol, "start", s.start)
-	s.digest = wire.NewDigest(s.start)
+	s.digest = wire.NewDigest(s.protocol, s.start)
 	s.encoder = encoder{path: s.p.Log.Path(), blobs: s.p.Blobs, missing: s.p.MissingBlob, logger: s.logger, onBlob: func() { s.p.missingBlobs.Add(1) }}
 	return c, nil
 }

@@ -35,7 +35,7 @@ func TestFeed_shares(t *testing.T) {
 			return nil, nil
 		}
 		defer c.Close()
-		d := wire.NewDigest(0)
+		d := wire.NewDigest(wire.Protocol21, 0)
 		e := &encoder{logger: quietLogger}
 		for {
 			ch, err := f.next(t.Context(), c, e)
@@ -73,7 +73,7 @@ func TestFeed_shares(t *testing.T) {
 		}
 	}
 	for start := range fs.TID(100) {
-		all[0][0].checksums(wire.NewDigest(start))
+		all[0][0].checksums(wire.NewDigest(wire.Protocol21, start))
 	}
 	if n := len(all[0][0].sums); n > maxSums {
 		t.Errorf("a chunk keeps %d checksums, want at most %d", n, maxSums)

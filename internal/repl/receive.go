@@ -190,15 +190,15 @@ type receiver struct {
 	digest     *wire.Digest
 }
 
-// newReceiver returns a receiver of what a source sends after start.
-func newReceiver(r io.Reader, start fs.TID) *receiver {
+// newReceiver returns a receiver of what a source sends after start in a protocol.
+func newReceiver(r io.Reader, protocol string, start fs.TID) *receiver {
 	return &receiver{
 		r:          r,
 		free:       make(chan []byte, 2*batchesAhead),
 		ahead:      semaphore.NewWeighted(maxAhead),
 		unverified: make(chan *batch, batchesAhead),
 		verified:   make(chan *batch, batchesAhead),
-		digest:     wire.NewDigest(start),
+		digest:     wire.NewDigest(protocol, start),
 	}
 }
 

@@ -178,7 +178,12 @@ type stream struct {
 
 // newStream returns the stream of a connection that asked for what comes after
 // start.
-func newStream(start fs.TID) *stream { return &stream{digest: wire.NewDigest(start)} }
+func newStream(start fs.TID) *stream { return &stream{digest: wire.NewDigest(wire.Protocol21, start)} }
+
+// newStream1 is newStream of a connection of zrs+1, behind the welcome.
+func newStream1(welcome *wire.Welcome, start fs.TID) *stream {
+	return &stream{b: welcome.AppendFrame(nil), digest: wire.NewDigest(wire.ProtocolZRS1, start)}
+}
 
 // raw adds a frame.
 func (s *stream) raw(payload []byte) *stream {
@@ -233,7 +238,7 @@ func (s *stream) txns(txns ...txn) *stream {
 // parseStream returns what is in a stream, in words; blobs as a whole.
 func parseStream(t testing.TB, start fs.TID, b []byte) (lines []string, err error) {
 	t.Helper()
-	r := newReceiver(bytes.NewReader(b), start)
+	r := newReceiver(bytes.NewReader(b), wire.Protocol21, start)
 	var steps sync.WaitGroup
 	defer steps.Wait()
 	steps.Go(func() { r.run(t.Context()) })

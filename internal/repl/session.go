@@ -131,7 +131,7 @@ func (s *Secondary) attempt(ctx context.Context, src Source, from start, goal go
 	var steps sync.WaitGroup
 	defer steps.Wait()
 	defer cancel(nil)
-	r := newReceiver(s.limited(ctx, conn, &c.received), from.tid)
+	r := newReceiver(s.limited(ctx, conn, &c.received), c.protocol(), from.tid)
 	r.split.notes = welcome != nil
 	steps.Go(func() { r.run(ctx) })
 	steps.Go(func() { c.keepAlive(ctx) })

@@ -96,7 +96,7 @@ func (s *Stream) connect(ctx context.Context, from fs.TID) error {
 	// The goroutines live as long as the connection, whatever call it was that
 	// made it.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	c.recv = newReceiver(&meteredReader{ctx: ctx, r: conn, most: batchSize, counters: [2]*atomic.Int64{&s.Received, &c.received}}, from)
+	c.recv = newReceiver(&meteredReader{ctx: ctx, r: conn, most: batchSize, counters: [2]*atomic.Int64{&s.Received, &c.received}}, wire.Protocol21, from)
 	var steps sync.WaitGroup
 	steps.Go(func() { c.recv.run(ctx) })
 	c.stop = func() {

@@ -8,7 +8,7 @@ func benchmarkMessages() map[string]Message {
 		"begin-dict": &Begin{TID: 0x040d2d7e00db27bb, Status: ' ', User: []byte("/ admin"), Extension: []byte("\x80\x03}q\x00(X\x0c\x00\x00\x00request_typeq\x01X\x04\x00\x00\x00formq\x02X\x01\x00\x00\x00nq\x03K\x07u.")},
 		"store":      &Store{OID: 0x12345, TID: 0x040d2d7e00db27bb},
 		"store-back": &Store{OID: 0x12345, TID: 0x040d2d7e00db27bb, DataTxn: 0x040d2d7e00db0000, HasDataTxn: true},
-		"commit":     &Commit{Digest: NewDigest(0).Sum()},
+		"commit":     &Commit{Digest: NewDigest(Protocol21, 0).Sum()},
 	}
 }
 
@@ -47,7 +47,7 @@ func BenchmarkAppendTo(b *testing.B) {
 }
 
 func BenchmarkDigest(b *testing.B) {
-	d := NewDigest(0)
+	d := NewDigest(Protocol21, 0)
 	block := make([]byte, BlockSize)
 	b.SetBytes(BlockSize)
 	b.ReportAllocs()

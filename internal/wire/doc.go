@@ -14,7 +14,7 @@
 //
 // T, S, B and C are [Begin], [Store], [Blob] and [Commit], each pickled as a
 // pair of its letter and a tuple of fields; data and blocks are raw. Which is
-// due is known by position alone. C carries an MD5 digest of everything that
+// due is known by position alone. C carries a digest of everything that
 // the primary sent before it, see [Digest].
 //
 // Messages are written in the one form that all versions of zc.zrs on Python 2

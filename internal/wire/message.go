@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"crypto/md5"
-
 	"zrs/internal/fs"
 	"zrs/internal/pickle"
 )
@@ -51,7 +49,7 @@ type Blob struct {
 
 // A Commit ends a transaction (C).
 type Commit struct {
-	Digest [md5.Size]byte // of all payloads before this message
+	Digest [DigestSize]byte // of all payloads before this message
 }
 
 func (*Begin) letter() byte  { return 'T' }

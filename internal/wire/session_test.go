@@ -67,7 +67,7 @@ func frames(t testing.TB, path string) [][]byte {
 // walk calls message for each payload where a message is due, with the digest
 // of all before it, and data for each of the others.
 func (s session) walk(message func(payload []byte, sum [16]byte) (Message, error), data func(payload []byte)) error {
-	digest := NewDigest(s.start)
+	digest := NewDigest(Protocol21, s.start)
 	raw := int64(0) // frames until the next message
 	for i, p := range s.payloads {
 		if raw > 0 {

@@ -17,7 +17,8 @@ import (
 // [Welcome]: both are frames with a JSON object. What follows is the stream of
 // zrs2.1, but the frame due between two transactions may be a [Note], as which
 // it is known by its first byte: no pickle begins with a brace. The secondary may
-// send notes at any time. Notes are not part of the running checksum.
+// send notes at any time. Notes are not part of the running checksum, which is
+// another one, see [Digest].
 const ProtocolZRS1 = "zrs+1"
 
 // ProtocolStatus asks a primary of ours for its state in place of transactions. It

@@ -78,6 +78,25 @@ func (b *Bench) primary(ctx context.Context, kind, data, blobs string) (*server,
 	return &server{ready.Address, p.PID(), p.Stop}, nil
 }
 
+// serve serves a dataset to secondaries, from a link to it in dir. It returns what
+// the server has used by then.
+func (b *Bench) serve(ctx context.Context, kind string, f *Files, dir string) (*server, *Usage, error) {
+	data, err := unindexed(f, dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := b.primary(ctx, kind, data, f.Blobs)
+	if err != nil {
+		return nil, nil, err
+	}
+	used, err := UsageOf(s.pid)
+	if err != nil {
+		s.stop()
+		return nil, nil, err
+	}
+	return s, used, nil
+}
+
 // secondary keeps a database a replica of the one at an address.
 func (b *Bench) secondary(ctx context.Context, kind, from, data, blobs string) (*server, error) {
 	args := storageArgs(data, blobs)

@@ -33,19 +33,11 @@ func (b *Bench) CatchUp(ctx context.Context, primary, secondary string, f *Files
 		return nil, err
 	}
 	defer remove()
-	source, err := unindexed(f, dir)
-	if err != nil {
-		return nil, err
-	}
-	server, err := b.primary(ctx, primary, source, f.Blobs)
+	server, before, err := b.serve(ctx, primary, f, dir)
 	if err != nil {
 		return nil, err
 	}
 	defer server.stop()
-	before, err := UsageOf(server.pid)
-	if err != nil {
-		return nil, err
-	}
 
 	target, err := replicaDir(dir)
 	if err != nil {

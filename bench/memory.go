@@ -20,19 +20,11 @@ func (b *Bench) Stuck(ctx context.Context, primary string, secondaries int, f *F
 		return nil, err
 	}
 	defer remove()
-	source, err := unindexed(f, dir)
-	if err != nil {
-		return nil, err
-	}
-	server, err := b.primary(ctx, primary, source, f.Blobs)
+	server, before, err := b.serve(ctx, primary, f, dir)
 	if err != nil {
 		return nil, err
 	}
 	defer server.stop()
-	before, err := UsageOf(server.pid)
-	if err != nil {
-		return nil, err
-	}
 	began := time.Now()
 	var conns []net.Conn
 	for range secondaries {

@@ -148,7 +148,7 @@ func text(err error) string {
 func (f facts) judgeReceiving(s *control.Status, set setter, heard string) {
 	l, lag := f.link, s.Source.Lag
 	silent := f.now.Sub(l.Heard)
-	behind := lag.Seconds != nil && *lag.Seconds > 0
+	behind := lag.Seconds != nil && *lag.Seconds > 0 || lag.Bytes != nil && *lag.Bytes > 0
 	switch {
 	case l.Protocol == wire.ProtocolZRS1 && silent > silentAfter, behind && silent > stuckAfter:
 		set(control.Degraded, control.ReasonStuck, []string{"look at " + l.Source + " and the network to it"}, "connected to %s, but nothing was heard since %s", l.Source, heard)

@@ -92,7 +92,7 @@ func lives(l repl.Link) bool {
 
 // lossOf returns what a source is known to have that a log has not.
 func lossOf(l repl.Link, log *fs.Log) control.Loss {
-	loss := control.Loss{Source: cmp.Or(l.From, l.Source), Heard: orNil(l.Primary), LastTID: l.Last}
+	loss := control.Loss{Source: cmp.Or(l.From, l.Source), Heard: heardAt(l.Primary, time.Now()), LastTID: l.Last}
 	settle(&loss, l.Protocol, log.Tip().TID, l.Lacking(log))
 	return loss
 }

@@ -165,8 +165,9 @@ func (c *session) note(n *wire.Note) error {
 			}
 			l.Behind, l.After, l.HasBehind = n.Tip.Behind, n.Tip.After, true
 			if n.Tip.Silent >= 0 {
-				heard := time.Now().Add(-time.Duration(n.Tip.Silent) * time.Millisecond)
-				if heard.After(l.Primary) {
+				now := time.Now()
+				heard := now.Add(-time.Duration(n.Tip.Silent) * time.Millisecond)
+				if heard.After(l.Primary) || l.Primary.After(now) { // the clock was set back since
 					l.Primary = heard
 				}
 			}

@@ -2,6 +2,7 @@ package repl
 
 import (
 	"testing"
+	"time"
 
 	"zrs/internal/wire"
 )
@@ -32,5 +33,18 @@ func TestLink_Lacking(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s: Lacking() = %d, want %d", tt.name, got, tt.want)
 		}
+	}
+}
+
+// A contact that is yet to come, since the clock was set back, is no contact.
+func TestSession_note_clockSetBack(t *testing.T) {
+	s := &Secondary{}
+	s.link.l.Primary = time.Now().Round(0).Add(time.Hour)
+	c := &session{s: s}
+	if err := c.note(&wire.Note{Tip: &wire.Tip{Silent: 60_000}}); err != nil {
+		t.Fatal(err)
+	}
+	if ago := time.Since(s.Link().Primary).Round(time.Second); ago != time.Minute {
+		t.Errorf("the primary was last heard %v ago, want 1m0s", ago)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	iofs "io/fs"
 	"os"
 	"time"
@@ -76,6 +77,9 @@ type self struct {
 
 const sidecarSchema = 1
 
+// maxSidecar bounds what is read: two lineages of a thousand ancestors take 180 kB.
+const maxSidecar = 1 << 20
+
 // ErrSidecar is returned for a sidecar that can't be read. It may be removed:
 // then what it said is unknown.
 var ErrSidecar = errors.New("unreadable sidecar")
@@ -96,12 +100,15 @@ func Load(data string) (*Sidecar, error) {
 	}
 	defer f.Close()
 	s := &Sidecar{}
-	err = json.NewDecoder(f).Decode(s)
+	err = json.NewDecoder(io.LimitReader(f, maxSidecar)).Decode(s)
 	if err == nil && s.Schema != sidecarSchema {
 		err = fmt.Errorf("schema %d, this zrs knows %d", s.Schema, sidecarSchema)
 	}
 	if err == nil {
 		err = s.Check()
+	}
+	if err == nil && s.Superseded != nil {
+		err = s.Superseded.Check()
 	}
 	if err == nil && s.Role != "" && s.Role != Primary && s.Role != Secondary {
 		err = fmt.Errorf("role %q", s.Role)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -75,6 +76,8 @@ func TestLoad_unreadable(t *testing.T) {
 		"other-schema":  `{"schema": 2}`,
 		"no-database":   `{"schema": 1, "epoch": "0102030405060708090a0b0c0d0e0f10"}`,
 		"unknown-role":  `{"schema": 1, "role": "master"}`,
+		"newer-epoch":   `{"schema": 1, "superseded": {"epoch": "0102030405060708090a0b0c0d0e0f10"}}`,
+		"too-long":      `{"schema": 1, "source": {"address": "` + strings.Repeat("x", maxSidecar) + `"}}`,
 		"id-of-letters": `{"schema": 1, "epoch": "xyz"}`,
 	} {
 		data := filepath.Join(t.TempDir(), "Data.fs")

@@ -1,9 +1,11 @@
 package repl
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
+	"zrs/internal/epoch"
 	"zrs/internal/wire"
 )
 
@@ -46,5 +48,28 @@ func TestSession_note_clockSetBack(t *testing.T) {
 	}
 	if ago := time.Since(s.Link().Primary).Round(time.Second); ago != time.Minute {
 		t.Errorf("the primary was last heard %v ago, want 1m0s", ago)
+	}
+}
+
+// What a secondary hears of the primary through its own follower it has told that
+// itself: it must not become later each time round.
+func TestSession_note_ring(t *testing.T) {
+	s := &Secondary{Identity: openIdentity(t, filepath.Join(t.TempDir(), "Data.fs"))}
+	heard := time.Now().Add(-time.Minute)
+	s.link.l.Primary = heard
+	c := &session{s: s}
+	for _, test := range []struct {
+		via  []epoch.ID
+		want time.Duration
+	}{
+		{[]epoch.ID{epoch.NewID(), s.Identity.Instance()}, time.Minute},
+		{[]epoch.ID{epoch.NewID()}, 50 * time.Second},
+	} {
+		if err := c.note(&wire.Note{Tip: &wire.Tip{Silent: 50_000, Via: test.via}}); err != nil {
+			t.Fatal(err)
+		}
+		if ago := time.Since(s.Link().Primary).Round(time.Second); ago != test.want {
+			t.Errorf("through %s the primary was last heard %v ago, want %v", test.via, ago, test.want)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"zrs/internal/control"
 	"zrs/internal/epoch"
+	"zrs/internal/fs"
 	"zrs/internal/repl"
 	"zrs/internal/wire"
 )
@@ -18,6 +19,7 @@ type facts struct {
 	superseded *epoch.Lineage
 	ready      bool // the data file was read to its end
 	logErr     error
+	gone       bool  // the data file is not where it was
 	failed     error // why replication has stopped for a person to act
 	link       repl.Link
 }
@@ -43,6 +45,8 @@ func (f facts) judge(s *control.Status) {
 			"another primary was promoted since, epoch %s: this one serves nobody", f.superseded.Epoch.Short())
 	case f.logErr != nil:
 		set(control.Failed, control.ReasonDataFile, []string{"zrs verify " + s.Path}, "%v", f.logErr)
+	case f.gone:
+		f.judgeGone(s, set)
 	case f.failed != nil:
 		reason, next := f.whyFailed(s)
 		set(control.Failed, reason, next, "replication has stopped: %v", f.failed)
@@ -74,6 +78,16 @@ func (f facts) whyFailed(s *control.Status) (control.Reason, []string) {
 }
 
 type setter = func(h control.Health, r control.Reason, next []string, format string, args ...any)
+
+// judgeGone is about a data file that somebody has removed, or moved away: it is
+// still open here, and in the process that writes it.
+func (f facts) judgeGone(s *control.Status, set setter) {
+	next := "put it back, or stop this, and seed it anew"
+	if s.Address != "" {
+		next = "zrs catchup " + s.Address + " COPY.fs, before its writer stops: that is what is still open here"
+	}
+	set(control.Failed, control.ReasonDataFile, []string{next}, "%v; what is written to it is lost when its writer stops", fs.ErrMissing)
+}
 
 func (f facts) judgePrimary(s *control.Status, set setter) {
 	if !f.ready {

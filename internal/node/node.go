@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	iofs "io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -51,6 +53,7 @@ type Node struct {
 	tailing bool  // it is a primary now
 	failed  error // why replication has stopped
 	demoted error // why it serves no more
+	gone    int   // samples since the data file had a name
 	samples samples
 }
 
@@ -227,9 +230,10 @@ func (n *Node) upstream() *repl.Upstream {
 // ErrDemoted ends a primary whose data file another process has made a secondary.
 var ErrDemoted = errors.New("another process has made it a secondary")
 
-// lookAround looks whether a primary, which has no lock on its data file, still is
-// one by what other processes have noted.
+// lookAround looks whether the data file is where it was, and whether a primary,
+// which has no lock on it, still is one by what other processes have noted.
 func (n *Node) lookAround() {
+	n.lookForFile()
 	if !n.isPrimary() || n.Identity.Sidecar().Role != epoch.Primary {
 		return
 	}
@@ -240,6 +244,19 @@ func (n *Node) lookAround() {
 	defer n.mu.Unlock()
 	n.demoted = fmt.Errorf("%s: %w", n.Path, ErrDemoted)
 	n.stop()
+}
+
+// lookForFile counts for how many samples the data file has been gone. A pack takes
+// its name away for an instant.
+func (n *Node) lookForFile() {
+	_, err := os.Stat(n.Path)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if errors.Is(err, iofs.ErrNotExist) {
+		n.gone++
+	} else {
+		n.gone = 0
+	}
 }
 
 // Shutdown makes Run return, as if its context were done.

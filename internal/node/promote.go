@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -50,7 +51,7 @@ func (n *Node) Promote(ctx context.Context, r control.PromoteRequest) (control.P
 	link := n.link()
 	p.result.Loss = lossOf(link, n.log())
 	p.result.BlobsMissing = n.Secondary.Stats.BlobsMissing.Load()
-	if err := r.Limits.Check(&p.result); err != nil {
+	if err := errors.Join(n.checkFile(), r.Limits.Check(&p.result)); err != nil {
 		return p.result, err
 	}
 	if lives(link) && !r.SourceLives && !r.DryRun {
@@ -75,6 +76,16 @@ func (n *Node) Promote(ctx context.Context, r control.PromoteRequest) (control.P
 	case <-ctx.Done():
 		return p.result, context.Cause(ctx)
 	}
+}
+
+// checkFile refuses a secondary whose data file is not where its next writer looks
+// for it.
+func (n *Node) checkFile() error {
+	err := n.Secondary.Writer.StillNamed()
+	if err == nil {
+		return nil
+	}
+	return &control.Refusal{Reason: "other-file", Text: err.Error(), Next: []string{"put the data file back, or promote another secondary"}}
 }
 
 // errStopping says that it is too late for a promotion.
@@ -142,7 +153,7 @@ func (n *Node) become(p *promotion) (bool, error) {
 	// A source that goes on may have told of more since they were checked.
 	describe(&p.result, identity.Lineage, last)
 	p.result.Loss = lossOf(n.Secondary.Link(), n.log())
-	err := p.limits.Check(&p.result)
+	err := errors.Join(n.checkFile(), p.limits.Check(&p.result))
 	fork := last
 	if err == nil {
 		fork, err = forkOf(n.Path, n.log(), identity.At)

@@ -28,7 +28,7 @@ func (n *Node) Status() control.Status {
 		s.Address = n.Listener.Addr().String()
 	}
 	n.mu.Lock()
-	failed, primary := n.failed, n.tailing
+	failed, primary, gone := n.failed, n.tailing, n.gone > 1
 	source, peers := n.samples.source, n.samples.peers
 	n.mu.Unlock()
 	if n.Primary != nil {
@@ -37,7 +37,7 @@ func (n *Node) Status() control.Status {
 			s.Peers = append(s.Peers, peerOf(p, peers[connectionOf(p)], now))
 		}
 	}
-	facts := facts{now: now, primary: primary, superseded: identity.Superseded, ready: n.log().Ready(), logErr: n.log().Err(), failed: failed}
+	facts := facts{now: now, primary: primary, superseded: identity.Superseded, ready: n.log().Ready(), logErr: n.log().Err(), gone: gone, failed: failed}
 	if !primary {
 		link := n.link()
 		s.BlobsMissing += n.Secondary.Stats.BlobsMissing.Load()

@@ -68,11 +68,12 @@ type Contact struct {
 }
 
 // self tells a file from its copies: a copy has another inode number, or was born
-// at another time. Neither changes when a file is renamed, or its file system is
+// at another time, or is on another file system. None of that changes when a file is renamed, or its file system is
 // mounted elsewhere; a copy of the whole file system is not told apart.
 type self struct {
 	Inode uint64    `json:"inode"`
-	Born  time.Time `json:"born,omitzero"` // where the file system tells
+	Born  time.Time `json:"born,omitzero"`  // where the file system tells
+	Disk  string    `json:"disk,omitempty"` // identity of the file system, where it tells that and not Born
 }
 
 const sidecarSchema = 1
@@ -126,10 +127,12 @@ func Load(data string) (*Sidecar, error) {
 	return s, nil
 }
 
-// same reports whether two files are one. A time of birth that either file system
-// does not tell proves nothing.
+// same reports whether two files are one. What either file system does not tell
+// proves nothing.
 func (a self) same(b self) bool {
-	return a.Inode == b.Inode && (a.Born.IsZero() || b.Born.IsZero() || a.Born.Equal(b.Born))
+	return a.Inode == b.Inode &&
+		(a.Born.IsZero() || b.Born.IsZero() || a.Born.Equal(b.Born)) &&
+		(a.Disk == "" || b.Disk == "" || a.Disk == b.Disk)
 }
 
 // Save writes the sidecar of a data file, durably: a crash leaves the old one or

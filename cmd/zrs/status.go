@@ -132,7 +132,7 @@ func noAnswer(ctx context.Context, err error, target string, timeout duration) e
 // askAddress asks at an address: a control socket, or a replication port.
 func askAddress(ctx context.Context, a peerAddress) (*control.Status, error) {
 	if a.Network() == "unix" && control.IsSocket(a.DialAddress()) {
-		if s, err := (&control.Client{Socket: a.DialAddress()}).Status(ctx); err == nil || ctx.Err() != nil {
+		if s, err := (&control.Client{Socket: a.DialAddress()}).Status(ctx); err == nil || ctx.Err() != nil || errors.Is(err, iofs.ErrPermission) {
 			return s, err
 		}
 	}

@@ -48,8 +48,8 @@ secondaries, and lets go of the data file for the process that is to write it.
 
 What is lost is what the old primary had and FS has not. Known is what it told of while
 it was connected: its last transaction, and, by a zrs primary, how many were missing.
-What it committed after it was last heard is lost too, and nobody knows how much that is. A zc.zrs primary tells
-nothing: how much of it is missing is unknown.
+What it committed after it was last heard is lost too, and nobody knows how much that
+is. A zc.zrs primary tells nothing: how much of it is missing is unknown.
 --expect-tid and --max-loss refuse (exit code 6) to lose more than is allowed; what is
 unknown is more than any limit.
 

@@ -3,10 +3,12 @@ package node
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"zrs/internal/control"
 	"zrs/internal/epoch"
+	"zrs/internal/fs"
 )
 
 // Without its data file in its place a secondary is not well, and can't become the
@@ -39,6 +41,9 @@ func TestNode_fileGone(t *testing.T) {
 	if err := os.WriteFile(n.Path, []byte(readFile(t, n.Path+".away")), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "that it is another one is told", func() bool {
+		return strings.Contains(n.Status().Message, fs.ErrReplaced.Error())
+	})
 	refused()
 
 	if err := os.Rename(n.Path+".away", n.Path); err != nil {

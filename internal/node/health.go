@@ -7,7 +7,6 @@ import (
 
 	"zrs/internal/control"
 	"zrs/internal/epoch"
-	"zrs/internal/fs"
 	"zrs/internal/repl"
 	"zrs/internal/wire"
 )
@@ -19,7 +18,7 @@ type facts struct {
 	superseded *epoch.Lineage
 	ready      bool // the data file was read to its end
 	logErr     error
-	gone       bool  // the data file is not where it was
+	gone       error // the data file is not where it was
 	failed     error // why replication has stopped for a person to act
 	link       repl.Link
 }
@@ -45,7 +44,7 @@ func (f facts) judge(s *control.Status) {
 			"another primary was promoted since, epoch %s: this one serves nobody", f.superseded.Epoch.Short())
 	case f.logErr != nil:
 		set(control.Failed, control.ReasonDataFile, []string{"zrs verify " + s.Path}, "%v", f.logErr)
-	case f.gone:
+	case f.gone != nil:
 		f.judgeGone(s, set)
 	case f.failed != nil:
 		reason, next := f.whyFailed(s)
@@ -79,14 +78,14 @@ func (f facts) whyFailed(s *control.Status) (control.Reason, []string) {
 
 type setter = func(h control.Health, r control.Reason, next []string, format string, args ...any)
 
-// judgeGone is about a data file that somebody has removed, or moved away: it is
-// still open here, and in the process that writes it.
+// judgeGone is about a data file that somebody has removed, moved away or replaced:
+// it is still open here, and in the process that writes it.
 func (f facts) judgeGone(s *control.Status, set setter) {
 	next := "put it back, or stop this, and seed it anew"
 	if s.Address != "" {
 		next = "zrs catchup " + s.Address + " COPY.fs, before its writer stops: that is what is still open here"
 	}
-	set(control.Failed, control.ReasonDataFile, []string{next}, "%v; what is written to it is lost when its writer stops", fs.ErrMissing)
+	set(control.Failed, control.ReasonDataFile, []string{next}, "%v; what is written to the file that is open is lost when that is closed", f.gone)
 }
 
 func (f facts) judgePrimary(s *control.Status, set setter) {

@@ -71,7 +71,7 @@ func TestFacts_judge(t *testing.T) {
 			"another primary was promoted since, epoch " + newer.Epoch.Short() + ": this one serves nobody", "zrs rewind a.fs --against NEW-PRIMARY --dry-run",
 		},
 		{"primary-damaged", facts{primary: true, ready: true, logErr: errors.New("damaged at 5")}, primary(), control.Failed, control.ReasonDataFile, "damaged at 5", "zrs verify a.fs"},
-		{"primary-file-gone", facts{primary: true, ready: true, gone: true}, primary(), control.Failed, control.ReasonDataFile, "data file has disappeared; what is written to it is lost", "put it back"},
+		{"primary-file-gone", facts{primary: true, ready: true, gone: errors.New("it has gone")}, primary(), control.Failed, control.ReasonDataFile, "it has gone; what is written to the file that is open is lost", "put it back"},
 		{"superseded-before-damaged", facts{primary: true, superseded: &newer, logErr: errors.New("damaged")}, primary(), control.Failed, control.ReasonSuperseded, "another primary", "zrs rewind a.fs"},
 
 		{"connecting", facts{link: zrs("", 0, nil)}, secondary(control.Lag{}), control.Recovering, control.ReasonConnecting, "connecting to db1", ""},

@@ -53,7 +53,8 @@ type Node struct {
 	tailing bool  // it is a primary now
 	failed  error // why replication has stopped
 	demoted error // why it serves no more
-	gone    int   // samples since the data file had a name
+	unnamed bool  // the data file had no name when it was last looked for
+	gone    error // that is so for longer
 	samples samples
 }
 
@@ -246,17 +247,21 @@ func (n *Node) lookAround() {
 	n.stop()
 }
 
-// lookForFile counts for how many samples the data file has been gone. A pack takes
-// its name away for an instant.
+// lookForFile looks whether the data file still has its name. A pack takes that of
+// a primary's away for an instant, and gives it to another file.
 func (n *Node) lookForFile() {
-	_, err := os.Stat(n.Path)
+	var err error
+	if !n.isPrimary() {
+		err = n.Secondary.Writer.StillNamed()
+	} else if _, statErr := os.Stat(n.Path); errors.Is(statErr, iofs.ErrNotExist) {
+		err = fmt.Errorf("%s: %w", n.Path, fs.ErrMissing)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if errors.Is(err, iofs.ErrNotExist) {
-		n.gone++
-	} else {
-		n.gone = 0
+	if n.gone = err; !n.unnamed {
+		n.gone = nil // it may be such an instant
 	}
+	n.unnamed = err != nil
 }
 
 // Shutdown makes Run return, as if its context were done.

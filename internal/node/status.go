@@ -28,7 +28,7 @@ func (n *Node) Status() control.Status {
 		s.Address = n.Listener.Addr().String()
 	}
 	n.mu.Lock()
-	failed, primary, gone := n.failed, n.tailing, n.gone > 1
+	failed, primary, gone := n.failed, n.tailing, n.gone
 	source, peers := n.samples.source, n.samples.peers
 	n.mu.Unlock()
 	if n.Primary != nil {

@@ -73,3 +73,19 @@ func TestSession_note_ring(t *testing.T) {
 		}
 	}
 }
+
+// A source of zc.zrs is asked again after a day, however the clock was set since.
+func TestSecondary_dialect_clockSetBack(t *testing.T) {
+	for _, heard := range []time.Duration{-48 * time.Hour, -time.Hour, 0, 1000 * time.Hour} {
+		path := filepath.Join(t.TempDir(), "Data.fs")
+		known := epoch.Contact{Address: "db1:5000", Protocol: wire.Protocol21, Heard: time.Now().Add(heard)}
+		if err := (&epoch.Sidecar{Lineage: epoch.Begin(), Role: epoch.Secondary, Source: &known}).Save(path); err != nil {
+			t.Fatal(err)
+		}
+		s := &Secondary{Identity: openIdentity(t, path)}
+		left := time.Until(s.dialect(Source{Name: "db1:5000"}).plain).Round(time.Minute)
+		if want := plainFor + min(0, heard); left != want {
+			t.Errorf("heard %v from now, it is not asked for another %v, want %v", heard, left, want)
+		}
+	}
+}

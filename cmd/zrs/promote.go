@@ -170,6 +170,7 @@ func (c *promoteCmd) stopped(ctx context.Context, e *env) (p *control.Promotion,
 	if s.IsPrimary() && !c.AnyRole {
 		return &report, nil
 	}
+	report.AlreadyPrimary = false // a new epoch begins all the same
 	if c.Full {
 		err := e.withProgress("verifying", func(p *progress) error { return c.verify(ctx, p) })
 		if err != nil {

@@ -67,9 +67,10 @@ type Contact struct {
 	Behind   *int64    `json:"behind,omitempty"`   // transactions of these that were not here, if that was known
 }
 
-// self tells a file from its copies: a copy has another inode number, or was born
-// at another time, or is on another file system. None of that changes when a file is renamed, or its file system is
-// mounted elsewhere; a copy of the whole file system is not told apart.
+// self tells a file from its copies: a copy has another inode number, was born at
+// another time, or is on another file system. None of that changes when a file is
+// renamed, or its file system is mounted elsewhere; a copy of the whole file system
+// is not told apart.
 type self struct {
 	Inode uint64    `json:"inode"`
 	Born  time.Time `json:"born,omitzero"`  // where the file system tells

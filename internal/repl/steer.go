@@ -132,7 +132,7 @@ func (s *Secondary) Resume() {
 }
 
 // Retry makes Run try all sources again, those that did not fit included, without
-// waiting. It leaves one that is not the first, which is tried before it.
+// waiting. If it is connected to the first one it stays there.
 func (s *Secondary) Retry() {
 	s.steer.init()
 	select {

@@ -40,7 +40,8 @@ A TARGET is one of
 	db1:5000, /run/zrs.sock     a zrs server, where it serves secondaries, or its control socket
 	zrs://db1:5000              the same, without a test of what is there
 	/srv/zodb/Data.fs           a data file, be it in use or not; if a zrs server has it in
-	                            its care, it is that server which is asked
+	                            its care, it is that server which is asked, as its user
+	                            or root may; others ask at its address
 
 Addresses have the forms that zrs help addresses tells.
 
@@ -87,8 +88,9 @@ With --json the answer is one document: schema, status (OK, WARNING, CRITICAL or
 exit_code, message (the text of the line), findings (each with status, reason and message),
 targets and metrics. Each of targets has target, kind (zeo, zrs, file; null if it did not
 answer) and storages: name, role, health, reason, message, last_tid, last_time, connected,
-last_contact, of which a zrs server alone tells role, connected and last_contact. Each of metrics has label, unit (s, B, c for a counter, or empty), value,
-warning and critical. What is not known, or not told, is null. The reasons of findings are
+last_contact, of which a zrs server alone tells role, connected and last_contact. Each of
+metrics has label, unit (s, B, c for a counter, or empty), value, warning and critical. What
+is not known, or not told, is null. The reasons of findings are
 ` + checkReasons + `,
 and those of zrs status for what a zrs server says of itself.`
 }

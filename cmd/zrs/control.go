@@ -23,7 +23,8 @@ as zrs status does.
 
 	pause      stop applying what the source has; what has arrived is kept
 	resume     go on
-	reload     try all sources again, now, those that did not fit included
+	reload     try all sources again, now, the first one first, those that did not fit
+	           included; if it is the first one that is followed, it goes on
 	shutdown   stop, as SIGTERM does
 
 The exit code is 6 for what the server can't do in its role, 5 if no server answers. With

@@ -27,6 +27,7 @@ type promoteCmd struct {
 	MaxLoss      *lossLimit `placeholder:"HOW-MUCH" help:"Refuse if more is known to be lost than this many transactions, as in 0 or 10, or this much time, as in 5s."`
 	FenceCmd     string     `placeholder:"COMMAND" help:"Have the shell run this command before, which makes sure that the old primary is stopped; go no further if it fails."`
 	FenceTimeout duration   `default:"60s" placeholder:"TIME" help:"Give the fence command at most this long."`
+	Timeout      duration   `default:"10s" placeholder:"TIME" help:"Give up when the server of --control does not answer for this long before it is promoted."`
 	SourceLives  bool       `help:"Promote even though the source is connected."`
 	AnyRole      bool       `help:"Promote FS even if it is not known to be a secondary, is a copy, was superseded, or has lost transactions."`
 	DryRun       bool       `help:"Say what would be lost, and change nothing."`
@@ -47,15 +48,15 @@ secondaries, and lets go of the data file for the process that is to write it.
 
 What is lost is what the old primary had and FS has not. Known is what it told of while
 it was connected: its last transaction, and, by a zrs primary, how many were missing.
-What it committed after it was last heard is lost too, and nobody knows how much that is. A zc.zrs primary tells
-nothing: how much of it is missing is unknown.
+What it committed after it was last heard is lost too, and nobody knows how much that
+is. A zc.zrs primary tells nothing: how much of it is missing is unknown.
 --expect-tid and --max-loss refuse (exit code 6) to lose more than is allowed; what is
 unknown is more than any limit.
 
 A source that is still connected is a second primary: it is refused (6) without
 --fence-cmd or --source-lives. The fence command finds ZRS_SOURCE, ZRS_PATH and
 ZRS_LAST_TID in its environment. If it fails, or takes longer than --fence-timeout, FS
-stays a secondary (6).
+stays a secondary (6); what the command has started may go on.
 
 What is the primary already stays it, with exit code 0. A damaged file is refused with 3,
 one that is open elsewhere with 11. Blobs that are missing do not stop a promotion; they
@@ -88,7 +89,7 @@ func (c *promoteCmd) Validate() error {
 	if c.Control != "" && (c.Full || c.AnyRole) { // ZRS_BLOB_DIR may be set for all commands
 		return errors.New("--full and --any-role are for a stopped secondary")
 	}
-	return positive("fence-timeout", c.FenceTimeout)
+	return errors.Join(positive("fence-timeout", c.FenceTimeout), positive("timeout", c.Timeout))
 }
 
 // A lossLimit is how much a promotion may lose: transactions or time.
@@ -169,6 +170,7 @@ func (c *promoteCmd) stopped(ctx context.Context, e *env) (p *control.Promotion,
 	if s.IsPrimary() && !c.AnyRole {
 		return &report, nil
 	}
+	report.AlreadyPrimary = false // a new epoch begins all the same
 	if c.Full {
 		err := e.withProgress("verifying", func(p *progress) error { return c.verify(ctx, p) })
 		if err != nil {
@@ -221,7 +223,12 @@ func (c *promoteCmd) running(ctx context.Context, e *env) (*control.Promotion, e
 		return nil, advise(fmt.Errorf("%s: %w: it is no socket", c.Control, control.ErrNoServer), "of a stopped secondary, give the data file without --control")
 	}
 	request := control.PromoteRequest{DryRun: true, Limits: c.limits(), SourceLives: c.SourceLives || c.FenceCmd != ""}
-	report, err := client.Promote(ctx, request)
+	limit, cancel := context.WithTimeout(ctx, time.Duration(c.Timeout))
+	defer cancel()
+	report, err := client.Promote(limit, request)
+	if err = noAnswer(ctx, err, c.Control, c.Timeout); errors.Is(err, control.ErrNoServer) {
+		return nil, advise(err, "is it running? Stop it, and promote its data file without --control")
+	}
 	if err != nil || c.DryRun || report.AlreadyPrimary {
 		return report, err
 	}

@@ -34,8 +34,9 @@ for ever. Until SIGTERM or SIGINT it holds the lock that ZODB honours; afterward
 opens FS without repair or re-indexing.
 
 With several addresses the first that answers and fits is used; the rest are tried in
-order when it fails. With --replicate-to it serves further secondaries, which get only
-what is safely on this disk.
+order when it fails. One that serves is kept, even if it is not the first and the first
+is back; zrs control reload has it tried again. With --replicate-to it serves further
+secondaries, which get only what is safely on this disk.
 
 Each time it connects it compares histories before it appends anything (--check-history).
 If they have diverged, as after a failover, nothing is changed: it stops replicating,

@@ -132,7 +132,7 @@ func noAnswer(ctx context.Context, err error, target string, timeout duration) e
 // askAddress asks at an address: a control socket, or a replication port.
 func askAddress(ctx context.Context, a peerAddress) (*control.Status, error) {
 	if a.Network() == "unix" && control.IsSocket(a.DialAddress()) {
-		if s, err := (&control.Client{Socket: a.DialAddress()}).Status(ctx); err == nil || ctx.Err() != nil {
+		if s, err := (&control.Client{Socket: a.DialAddress()}).Status(ctx); err == nil || ctx.Err() != nil || errors.Is(err, iofs.ErrPermission) {
 			return s, err
 		}
 	}
@@ -177,7 +177,10 @@ func storedStatus(ctx context.Context, path string) (*control.Status, error) {
 		Role: k.Role, Database: k.Database, Epoch: k.Epoch, Ancestors: k.Ancestors,
 		Health: control.Degraded, Reason: control.ReasonNotRunning, Message: "no zrs server has it in its care, or none with a control socket",
 	}
-	end, _, err := f.End(ctx)
+	if k.Copied {
+		s.Message += "; its sidecar is a copy, which does not tell its role"
+	}
+	end, tail, err := f.End(ctx)
 	if err != nil {
 		return nil, adviseDamage(err, path)
 	}
@@ -192,10 +195,15 @@ func storedStatus(ctx context.Context, path string) (*control.Status, error) {
 			s.Source.Heard = &heard
 		}
 	}
-	if left, err := leftByRewind(ctx, path); err != nil {
+	if errors.Is(tail, fs.ErrDamaged) {
+		s.Health, s.Reason, s.Message, s.Next = control.Failed, control.ReasonDataFile, tail.Error(), []string{"zrs verify " + path}
+	} else if left, err := leftByRewind(ctx, path); err != nil {
 		return nil, err
 	} else if left != "" {
 		s.Reason, s.Message, s.Next = control.ReasonRewinding, left, []string{"zrs rewind " + path + " --yes"}
+		if pid, held, _ := fs.LockHolder(path + ".lock"); held {
+			s.Next = []string{fmt.Sprintf("wait for process %d, which has the file open: it may be that rewind", pid)}
+		}
 	}
 	if k.Superseded != nil {
 		s.Health, s.Reason = control.Failed, control.ReasonSuperseded
@@ -270,7 +278,7 @@ func writeStatus(w io.Writer, s *control.Status, e *env) error {
 		if p.Heard != nil {
 			heard = s.Now.Sub(*p.Heard).Round(time.Second).String() + " ago"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s/s\t%s\n", p.Address, p.State, p.SentTID, durable, behind(p.Lag, p.ETA, p.Trend), byteSize(int64(p.Rate)), heard)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s/s\t%s\n", p.Address, p.State, p.SentTID, durable, behind(p.Lag, p.ETA, p.Trend), formatBytes(int64(p.Rate)), heard)
 	}
 	return t.Flush()
 }
@@ -280,15 +288,15 @@ func behind(l control.Lag, eta *float64, trend string) string {
 	if l.Seconds == nil {
 		return "how far behind is unknown"
 	}
-	if *l.Seconds == 0 {
+	if *l.Seconds == 0 && (l.Bytes == nil || *l.Bytes == 0) {
 		return "nothing behind"
 	}
 	parts := []string{seconds(*l.Seconds).String()}
 	if l.Transactions != nil {
-		parts = append(parts, fmt.Sprintf("%d transactions", *l.Transactions))
+		parts = append(parts, count(*l.Transactions, "transaction"))
 	}
 	if l.Bytes != nil {
-		parts = append(parts, byteSize(*l.Bytes).String())
+		parts = append(parts, formatBytes(*l.Bytes))
 	}
 	text := strings.Join(parts, ", ") + " behind"
 	if eta != nil {

@@ -26,7 +26,7 @@ _zrs_command() {
         flags='--blob-dir=@directory --blobs-from=@directory --until=@ --replace --dry-run'
         args=(@file @file) ;;
     promote)
-        flags='--control=@file --blob-dir=@directory --full --expect-tid=@ --max-loss=@ --fence-cmd=@ --fence-timeout=@ --source-lives --any-role --dry-run'
+        flags='--control=@file --blob-dir=@directory --full --expect-tid=@ --max-loss=@ --fence-cmd=@ --fence-timeout=@ --timeout=@ --source-lives --any-role --dry-run'
         args=(@file) ;;
     rewind)
         flags='--against=@file --to=@ --yes --dry-run --blob-dir=@directory --allow-missing-blobs --salvage=@directory --max-findings=@ --timeout=@'

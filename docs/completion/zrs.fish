@@ -28,7 +28,7 @@ function __zrs_words
                     set skip 1
                 case 'restore --blob-dir' 'restore --blobs-from' 'restore --until'
                     set skip 1
-                case 'promote --control' 'promote --blob-dir' 'promote --expect-tid' 'promote --max-loss' 'promote --fence-cmd' 'promote --fence-timeout'
+                case 'promote --control' 'promote --blob-dir' 'promote --expect-tid' 'promote --max-loss' 'promote --fence-cmd' 'promote --fence-timeout' 'promote --timeout'
                     set skip 1
                 case 'rewind --against' 'rewind --to' 'rewind --blob-dir' 'rewind --salvage' 'rewind --max-findings' 'rewind --timeout'
                     set skip 1
@@ -171,6 +171,7 @@ complete -c zrs -n '__zrs_in promote' -l expect-tid -r -f -d 'Refuse unless FS h
 complete -c zrs -n '__zrs_in promote' -l max-loss -r -f -d 'Refuse if more is known to be lost than this many transactions, as in 0 or 10, or this much time, as in 5s'
 complete -c zrs -n '__zrs_in promote' -l fence-cmd -r -f -d 'Have the shell run this command before, which makes sure that the old primary is stopped; go no further if it fails'
 complete -c zrs -n '__zrs_in promote' -l fence-timeout -r -f -d 'Give the fence command at most this long'
+complete -c zrs -n '__zrs_in promote' -l timeout -r -f -d 'Give up when the server of --control does not answer for this long before it is promoted'
 complete -c zrs -n '__zrs_in promote' -l source-lives -d 'Promote even though the source is connected'
 complete -c zrs -n '__zrs_in promote' -l any-role -d 'Promote FS even if it is not known to be a secondary, is a copy, was superseded, or has lost transactions'
 complete -c zrs -n '__zrs_in promote' -l dry-run -d 'Say what would be lost, and change nothing'

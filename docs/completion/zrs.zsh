@@ -147,6 +147,7 @@ _zrs() {
                 '(--max-loss)--max-loss=[Refuse if more is known to be lost than this many transactions, as in 0 or 10, or this much time, as in 5s]:HOW-MUCH: ' \
                 '(--fence-cmd)--fence-cmd=[Have the shell run this command before, which makes sure that the old primary is stopped; go no further if it fails]:COMMAND: ' \
                 '(--fence-timeout)--fence-timeout=[Give the fence command at most this long]:TIME: ' \
+                '(--timeout)--timeout=[Give up when the server of --control does not answer for this long before it is promoted]:TIME: ' \
                 '(--source-lives)--source-lives[Promote even though the source is connected]' \
                 '(--any-role)--any-role[Promote FS even if it is not known to be a secondary, is a copy, was superseded, or has lost transactions]' \
                 '(--dry-run)--dry-run[Say what would be lost, and change nothing]' \

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	iofs "io/fs"
 	"net"
 	"net/http"
 )
@@ -50,6 +51,15 @@ func (c *Client) Do(ctx context.Context, what string) (*Status, error) {
 	return s, c.do(ctx, http.MethodPost, what, nil, s)
 }
 
+// noAnswer returns what it means that no answer came because of err. Who may not
+// ask does not know whether somebody would answer.
+func (c *Client) noAnswer(err error) error {
+	if errors.Is(err, iofs.ErrPermission) {
+		return fmt.Errorf("%w: only the user that runs the server, and root, may use it", err)
+	}
+	return fmt.Errorf("%s: %w: %w", c.Socket, ErrNoServer, err)
+}
+
 func (c *Client) do(ctx context.Context, method, what string, request, answer any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
@@ -69,7 +79,7 @@ func (c *Client) do(ctx context.Context, method, what string, request, answer an
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return fmt.Errorf("%s: %w: %w", c.Socket, ErrNoServer, err)
+		return c.noAnswer(err)
 	}
 	defer response.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))

@@ -16,6 +16,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -394,6 +395,16 @@ func TestLimits_Check(t *testing.T) {
 		}
 		if r, ok := errors.AsType[*Refusal](err); tt.want != "" && (!ok || r.Reason != "behind" || !strings.Contains(r.Text, tt.want)) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+// Who may not ask is not told that nobody answers.
+func TestClient_noAnswer(t *testing.T) {
+	for errno, none := range map[syscall.Errno]bool{syscall.ECONNREFUSED: true, syscall.ENOENT: true, syscall.EACCES: false, syscall.EPERM: false} {
+		err := (&Client{Socket: "a.fs.control"}).noAnswer(&net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", errno)})
+		if errors.Is(err, ErrNoServer) != none || !errors.Is(err, errno) {
+			t.Errorf("%v: %v", errno, err)
 		}
 	}
 }

@@ -5,7 +5,7 @@
 //	POST /v1/promote     a [PromoteRequest]; answers a [Promotion]
 //	POST /v1/pause       stop applying what the source has
 //	POST /v1/resume      go on
-//	POST /v1/reload      try all sources again, now
+//	POST /v1/reload      try all sources again, now, the first one first
 //	POST /v1/shutdown    as SIGTERM
 //
 // What must not be done is answered with a [Refusal], status 409; what went wrong,

@@ -41,7 +41,7 @@ const (
 	ReasonBlobsMissing Reason = "blobs-missing" // in what is served or was received
 	ReasonDiverged     Reason = "diverged"      // from the source, or packed past
 	ReasonSuperseded   Reason = "superseded"    // another primary was promoted since
-	ReasonDataFile     Reason = "data-file"     // it can't be read or written
+	ReasonDataFile     Reason = "data-file"     // it can't be read or written, or is not where it was
 	ReasonRewinding    Reason = "rewinding"     // a rewind was begun and not finished
 	ReasonNotRunning   Reason = "not-running"   // there is no server
 )

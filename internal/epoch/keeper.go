@@ -103,7 +103,7 @@ func (k *Keeper) set(next Sidecar) {
 
 // Refresh reads the sidecar again, for a primary, which has no lock: another process
 // may have written one. What can't be read changes nothing, nor does one that was
-// removed.
+// removed, or that came from another place.
 func (k *Keeper) Refresh() {
 	if k == nil {
 		return
@@ -111,7 +111,7 @@ func (k *Keeper) Refresh() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	next, err := Load(k.data)
-	if err != nil || next.Schema == 0 {
+	if err != nil || next.Schema == 0 || next.Copied {
 		return
 	}
 	if next.Superseded == nil && next.Role == k.sidecar.Role && next.Equal(k.sidecar.Lineage) {

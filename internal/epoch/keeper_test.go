@@ -152,12 +152,26 @@ func TestKeeper_Refresh(t *testing.T) {
 	if s, err := Load(data); err != nil || s.Role != Secondary || !s.Equal(newer) {
 		t.Errorf("saved: %+v, %v", s, err)
 	}
-	if err := os.Remove(SidecarPath(data)); err != nil {
+	b, err := os.ReadFile(SidecarPath(data))
+	if err == nil {
+		err = os.Remove(SidecarPath(data))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	other.Refresh()
 	if s := other.Sidecar(); s.Role != Secondary {
 		t.Errorf("without a file it has %+v", s)
+	}
+	if err := os.WriteFile(SidecarPath(data)+".copy", b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(SidecarPath(data)+".copy", SidecarPath(data)); err != nil {
+		t.Fatal(err)
+	}
+	other.Refresh()
+	if s := other.Sidecar(); s.Role != Secondary || s.Copied {
+		t.Errorf("beside a copy in its file's place it has %+v", s)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	iofs "io/fs"
 	"os"
 	"time"
@@ -66,15 +67,20 @@ type Contact struct {
 	Behind   *int64    `json:"behind,omitempty"`   // transactions of these that were not here, if that was known
 }
 
-// self tells a file from its copies: a copy has another inode number, or was born
-// at another time. Neither changes when a file is renamed, or its file system is
-// mounted elsewhere; a copy of the whole file system is not told apart.
+// self tells a file from its copies: a copy has another inode number, was born at
+// another time, or is on another file system. None of that changes when a file is
+// renamed, or its file system is mounted elsewhere; a copy of the whole file system
+// is not told apart.
 type self struct {
 	Inode uint64    `json:"inode"`
-	Born  time.Time `json:"born,omitzero"` // where the file system tells
+	Born  time.Time `json:"born,omitzero"`  // where the file system tells
+	Disk  string    `json:"disk,omitempty"` // identity of the file system, where it tells that and not Born
 }
 
 const sidecarSchema = 1
+
+// maxSidecar bounds what is read: two lineages of a thousand ancestors take 180 kB.
+const maxSidecar = 1 << 20
 
 // ErrSidecar is returned for a sidecar that can't be read. It may be removed:
 // then what it said is unknown.
@@ -96,12 +102,15 @@ func Load(data string) (*Sidecar, error) {
 	}
 	defer f.Close()
 	s := &Sidecar{}
-	err = json.NewDecoder(f).Decode(s)
+	err = json.NewDecoder(io.LimitReader(f, maxSidecar)).Decode(s)
 	if err == nil && s.Schema != sidecarSchema {
 		err = fmt.Errorf("schema %d, this zrs knows %d", s.Schema, sidecarSchema)
 	}
 	if err == nil {
 		err = s.Check()
+	}
+	if err == nil && s.Superseded != nil {
+		err = s.Superseded.Check()
 	}
 	if err == nil && s.Role != "" && s.Role != Primary && s.Role != Secondary {
 		err = fmt.Errorf("role %q", s.Role)
@@ -119,10 +128,12 @@ func Load(data string) (*Sidecar, error) {
 	return s, nil
 }
 
-// same reports whether two files are one. A time of birth that either file system
-// does not tell proves nothing.
+// same reports whether two files are one. What either file system does not tell
+// proves nothing.
 func (a self) same(b self) bool {
-	return a.Inode == b.Inode && (a.Born.IsZero() || b.Born.IsZero() || a.Born.Equal(b.Born))
+	return a.Inode == b.Inode &&
+		(a.Born.IsZero() || b.Born.IsZero() || a.Born.Equal(b.Born)) &&
+		(a.Disk == "" || b.Disk == "" || a.Disk == b.Disk)
 }
 
 // Save writes the sidecar of a data file, durably: a crash leaves the old one or

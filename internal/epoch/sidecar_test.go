@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -62,6 +63,28 @@ func TestLoad_copied(t *testing.T) {
 	}
 }
 
+// What tells a file from a copy, on file systems that tell more or less.
+func TestSelf_same(t *testing.T) {
+	born := time.Unix(1, 5)
+	for _, tt := range []struct {
+		name string
+		a, b self
+		want bool
+	}{
+		{"same", self{Inode: 7, Born: born}, self{Inode: 7, Born: born.UTC()}, true},
+		{"another-inode", self{Inode: 7, Born: born}, self{Inode: 8, Born: born}, false},
+		{"born-later", self{Inode: 7, Born: born}, self{Inode: 7, Born: born.Add(1)}, false},
+		{"nothing-told", self{Inode: 7}, self{Inode: 7}, true},
+		{"birth-not-told-here", self{Inode: 7, Born: born}, self{Inode: 7, Disk: "a"}, true},
+		{"same-disk", self{Inode: 7, Disk: "a"}, self{Inode: 7, Disk: "a"}, true},
+		{"another-disk", self{Inode: 7, Disk: "a"}, self{Inode: 7, Disk: "b"}, false},
+	} {
+		if got := tt.a.same(tt.b); got != tt.want {
+			t.Errorf("%s: same() = %v", tt.name, got)
+		}
+	}
+}
+
 func TestLoad_unknown(t *testing.T) {
 	if got, err := Load(filepath.Join(t.TempDir(), "Data.fs")); err != nil || got.Known() || got.Role.String() != "unknown" {
 		t.Errorf("Load() without a sidecar = %+v, %v", got, err)
@@ -75,6 +98,8 @@ func TestLoad_unreadable(t *testing.T) {
 		"other-schema":  `{"schema": 2}`,
 		"no-database":   `{"schema": 1, "epoch": "0102030405060708090a0b0c0d0e0f10"}`,
 		"unknown-role":  `{"schema": 1, "role": "master"}`,
+		"newer-epoch":   `{"schema": 1, "superseded": {"epoch": "0102030405060708090a0b0c0d0e0f10"}}`,
+		"too-long":      `{"schema": 1, "source": {"address": "` + strings.Repeat("x", maxSidecar) + `"}}`,
 		"id-of-letters": `{"schema": 1, "epoch": "xyz"}`,
 	} {
 		data := filepath.Join(t.TempDir(), "Data.fs")

@@ -385,7 +385,7 @@ func (w *Writer) Finish() error {
 	if w.held {
 		return w.fail(errors.New("fs: Finish of transactions that are held"))
 	}
-	if err := w.stillNamed(); err != nil {
+	if err := w.StillNamed(); err != nil {
 		return w.fail(err)
 	}
 	// Blobs first: a crash after this leaves files that no record names,
@@ -435,10 +435,10 @@ func (w *Writer) confirm(single bool) error {
 	return w.writeAt(append(binary.BigEndian.AppendUint64(nil, h.length), byte(h.status)), start+lengthOffset)
 }
 
-// stillNamed checks that the path leads to the file that is written. A file
+// StillNamed checks that the path leads to the file that is written. A file
 // that was unlinked by a pack of another process takes all writes and loses
-// them when it is closed.
-func (w *Writer) stillNamed() error {
+// them when it is closed. It may be called concurrently.
+func (w *Writer) StillNamed() error {
 	named, err := os.Stat(w.path)
 	if err != nil {
 		return fmt.Errorf("%s: %w while it was written: %w", w.path, ErrMissing, err)
@@ -516,7 +516,7 @@ func (w *Writer) Close() error {
 	}
 	if w.err == nil {
 		errs = append(errs, w.Abort(), w.Sync(), w.saveIndex())
-	} else if tip := w.log.Tip(); w.stillNamed() == nil {
+	} else if tip := w.log.Tip(); w.StillNamed() == nil {
 		errs = append(errs, w.file.Truncate(tip.Offset))
 	}
 	w.log.close(os.ErrClosed)
@@ -529,7 +529,7 @@ func (w *Writer) Close() error {
 // be taken for the database that it was to become.
 func (w *Writer) CloseUnused() error {
 	var err error
-	if w.created && w.err == nil && w.pos == FirstOffset && !w.txn.active && w.stillNamed() == nil {
+	if w.created && w.err == nil && w.pos == FirstOffset && !w.txn.active && w.StillNamed() == nil {
 		err = os.Remove(w.path)
 	}
 	return errors.Join(err, w.Close())

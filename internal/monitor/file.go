@@ -68,9 +68,16 @@ func (t *Target) Behind(ctx context.Context, tid fs.TID) (Lag, error) {
 		case ctx.Err() != nil:
 			return Lag{}, context.Cause(ctx)
 		case *lag.Transactions == 0:
-			*lag.Age = max(0, time.Since(txn.TID.Time()))
+			*lag.Age = ageAt(txn.TID, end.TID)
 		}
 		*lag.Transactions++
 	}
 	return lag, nil
+}
+
+// ageAt returns the age of a transaction of a history that ends with last, which is
+// no less than the time between them: the clock that they are of may be ahead of
+// ours.
+func ageAt(tid, last fs.TID) time.Duration {
+	return max(time.Since(tid.Time()), last.Time().Sub(tid.Time()))
 }

@@ -58,6 +58,22 @@ func TestTarget_Behind(t *testing.T) {
 	}
 }
 
+// A writer whose clock is ahead of ours does not make what is missing young.
+func TestAgeAt(t *testing.T) {
+	now, hour := time.Now(), time.Hour
+	for _, tt := range []struct{ at, last, want time.Duration }{
+		{-2 * hour, -hour, 2 * hour},
+		{-hour, hour, 2 * hour},
+		{hour, 4 * hour, 3 * hour},
+		{hour, hour, 0},
+	} {
+		got := ageAt(fs.TIDFromTime(now.Add(tt.at)), fs.TIDFromTime(now.Add(tt.last)))
+		if got < tt.want || got > tt.want+time.Minute {
+			t.Errorf("ageAt(%v, %v from now) = %v, want %v", tt.at, tt.last, got, tt.want)
+		}
+	}
+}
+
 // TestCompare_file compares with a primary whose data file can be read.
 func TestCompare_file(t *testing.T) {
 	path := corpus + "realistic_200/Data.fs"

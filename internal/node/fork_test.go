@@ -106,10 +106,10 @@ func TestUnknown(t *testing.T) {
 	}
 	now := tidOf(9).Time()
 	l := repl.Link{Protocol: wire.ProtocolZRS1, Last: tidOf(7), HasBehind: true, Behind: wire.Behind{Transactions: -1}}
-	if lag := sourceLag(l, tidOf(5), now); lag.Bytes != nil || show(lag.Seconds) != "120" {
+	if lag := sourceLag(l, tidOf(5), nil, now); lag.Bytes != nil || show(lag.Seconds) != "120" {
 		t.Errorf("sourceLag() = %v bytes, %v seconds", show(lag.Bytes), show(lag.Seconds))
 	}
-	if lag := lagOf(wire.Behind{Transactions: -1}, now); lag != (control.Lag{}) {
+	if lag := lagOf(wire.Behind{Transactions: -1}, nil, now); lag != (control.Lag{}) {
 		t.Errorf("lagOf() = %+v of what could not be told", lag)
 	}
 }

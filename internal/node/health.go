@@ -18,6 +18,7 @@ type facts struct {
 	superseded *epoch.Lineage
 	ready      bool // the data file was read to its end
 	logErr     error
+	gone       error // the data file is not where it was
 	failed     error // why replication has stopped for a person to act
 	link       repl.Link
 }
@@ -43,6 +44,8 @@ func (f facts) judge(s *control.Status) {
 			"another primary was promoted since, epoch %s: this one serves nobody", f.superseded.Epoch.Short())
 	case f.logErr != nil:
 		set(control.Failed, control.ReasonDataFile, []string{"zrs verify " + s.Path}, "%v", f.logErr)
+	case f.gone != nil:
+		f.judgeGone(s, set)
 	case f.failed != nil:
 		reason, next := f.whyFailed(s)
 		set(control.Failed, reason, next, "replication has stopped: %v", f.failed)
@@ -74,6 +77,16 @@ func (f facts) whyFailed(s *control.Status) (control.Reason, []string) {
 }
 
 type setter = func(h control.Health, r control.Reason, next []string, format string, args ...any)
+
+// judgeGone is about a data file that somebody has removed, moved away or replaced:
+// it is still open here, and in the process that writes it.
+func (f facts) judgeGone(s *control.Status, set setter) {
+	next := "put it back, or stop this, and seed it anew"
+	if s.Address != "" {
+		next = "zrs catchup " + s.Address + " COPY.fs, before its writer stops: that is what is still open here"
+	}
+	set(control.Failed, control.ReasonDataFile, []string{next}, "%v; what is written to the file that is open is lost when that is closed", f.gone)
+}
 
 func (f facts) judgePrimary(s *control.Status, set setter) {
 	if !f.ready {
@@ -148,7 +161,7 @@ func text(err error) string {
 func (f facts) judgeReceiving(s *control.Status, set setter, heard string) {
 	l, lag := f.link, s.Source.Lag
 	silent := f.now.Sub(l.Heard)
-	behind := lag.Seconds != nil && *lag.Seconds > 0
+	behind := lag.Seconds != nil && *lag.Seconds > 0 || lag.Bytes != nil && *lag.Bytes > 0
 	switch {
 	case l.Protocol == wire.ProtocolZRS1 && silent > silentAfter, behind && silent > stuckAfter:
 		set(control.Degraded, control.ReasonStuck, []string{"look at " + l.Source + " and the network to it"}, "connected to %s, but nothing was heard since %s", l.Source, heard)

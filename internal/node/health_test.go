@@ -71,6 +71,7 @@ func TestFacts_judge(t *testing.T) {
 			"another primary was promoted since, epoch " + newer.Epoch.Short() + ": this one serves nobody", "zrs rewind a.fs --against NEW-PRIMARY --dry-run",
 		},
 		{"primary-damaged", facts{primary: true, ready: true, logErr: errors.New("damaged at 5")}, primary(), control.Failed, control.ReasonDataFile, "damaged at 5", "zrs verify a.fs"},
+		{"primary-file-gone", facts{primary: true, ready: true, gone: errors.New("it has gone")}, primary(), control.Failed, control.ReasonDataFile, "it has gone; what is written to the file that is open is lost", "put it back"},
 		{"superseded-before-damaged", facts{primary: true, superseded: &newer, logErr: errors.New("damaged")}, primary(), control.Failed, control.ReasonSuperseded, "another primary", "zrs rewind a.fs"},
 
 		{"connecting", facts{link: zrs("", 0, nil)}, secondary(control.Lag{}), control.Recovering, control.ReasonConnecting, "connecting to db1", ""},
@@ -78,6 +79,12 @@ func TestFacts_judge(t *testing.T) {
 		{"comparing", facts{link: zrs(repl.LinkComparing, 0, nil)}, secondary(lag(0, 0)), control.Recovering, control.ReasonComparing, "comparing histories with db1", ""},
 		{"caught-up", facts{link: zrs(repl.LinkReceiving, time.Second, nil)}, secondary(lag(0, 0)), control.Optimal, control.ReasonCaughtUp, "has all that db1 has", ""},
 		{"just-committed", facts{link: zrs(repl.LinkReceiving, time.Second, nil)}, secondary(lag(2, 1)), control.Optimal, control.ReasonCaughtUp, "1 transaction behind db1, just committed", ""},
+		{
+			"behind-by-a-clock-that-is-ahead",
+			facts{link: zrs(repl.LinkReceiving, time.Second, nil)},
+			func() control.Status { s := secondary(lag(0, 7)); s.Source.Lag.Bytes = new(int64(700)); return s }(),
+			control.Optimal, control.ReasonCaughtUp, "7 transactions behind db1, just committed", "",
+		},
 		{"catching-up", facts{link: zrs(repl.LinkReceiving, time.Second, nil)}, secondary(lag(2.1, 7)), control.Recovering, control.ReasonCatchingUp, "7 transactions behind db1, the oldest is 2s old", ""},
 		{"catching-up-uncounted", facts{link: zrs(repl.LinkReceiving, time.Second, nil)}, secondary(lag(90, -1)), control.Recovering, control.ReasonCatchingUp, "some transactions behind db1, the oldest is 1m30s old", ""},
 		{"silent-in-time", facts{link: zrs(repl.LinkReceiving, silentAfter, nil)}, secondary(lag(0, 0)), control.Optimal, control.ReasonCaughtUp, "has all", ""},
@@ -147,7 +154,7 @@ func TestSourceLag(t *testing.T) {
 		{"zc-applied", link(wire.Protocol20, 6, false, wire.Behind{}), "unknown unknown unknown"},
 		{"never-heard", repl.Link{}, "unknown unknown unknown"},
 	} {
-		l := sourceLag(tt.link, tidOf(6), now)
+		l := sourceLag(tt.link, tidOf(6), nil, now)
 		if got := show(l.Transactions) + " " + show(l.Bytes) + " " + show(l.Seconds); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}

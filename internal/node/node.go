@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	iofs "io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -51,6 +53,8 @@ type Node struct {
 	tailing bool  // it is a primary now
 	failed  error // why replication has stopped
 	demoted error // why it serves no more
+	unnamed bool  // the data file had no name when it was last looked for
+	gone    error // that is so for longer
 	samples samples
 }
 
@@ -227,9 +231,10 @@ func (n *Node) upstream() *repl.Upstream {
 // ErrDemoted ends a primary whose data file another process has made a secondary.
 var ErrDemoted = errors.New("another process has made it a secondary")
 
-// lookAround looks whether a primary, which has no lock on its data file, still is
-// one by what other processes have noted.
+// lookAround looks whether the data file is where it was, and whether a primary,
+// which has no lock on it, still is one by what other processes have noted.
 func (n *Node) lookAround() {
+	n.lookForFile()
 	if !n.isPrimary() || n.Identity.Sidecar().Role != epoch.Primary {
 		return
 	}
@@ -240,6 +245,23 @@ func (n *Node) lookAround() {
 	defer n.mu.Unlock()
 	n.demoted = fmt.Errorf("%s: %w", n.Path, ErrDemoted)
 	n.stop()
+}
+
+// lookForFile looks whether the data file still has its name. A pack takes that of
+// a primary's away for an instant, and gives it to another file.
+func (n *Node) lookForFile() {
+	var err error
+	if !n.isPrimary() {
+		err = n.Secondary.Writer.StillNamed()
+	} else if _, statErr := os.Stat(n.Path); errors.Is(statErr, iofs.ErrNotExist) {
+		err = fmt.Errorf("%s: %w", n.Path, fs.ErrMissing)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.gone = err; !n.unnamed {
+		n.gone = nil // it may be such an instant
+	}
+	n.unnamed = err != nil
 }
 
 // Shutdown makes Run return, as if its context were done.

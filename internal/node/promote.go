@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -50,7 +51,7 @@ func (n *Node) Promote(ctx context.Context, r control.PromoteRequest) (control.P
 	link := n.link()
 	p.result.Loss = lossOf(link, n.log())
 	p.result.BlobsMissing = n.Secondary.Stats.BlobsMissing.Load()
-	if err := r.Limits.Check(&p.result); err != nil {
+	if err := errors.Join(n.checkFile(), r.Limits.Check(&p.result)); err != nil {
 		return p.result, err
 	}
 	if lives(link) && !r.SourceLives && !r.DryRun {
@@ -77,6 +78,16 @@ func (n *Node) Promote(ctx context.Context, r control.PromoteRequest) (control.P
 	}
 }
 
+// checkFile refuses a secondary whose data file is not where its next writer looks
+// for it.
+func (n *Node) checkFile() error {
+	err := n.Secondary.Writer.StillNamed()
+	if err == nil {
+		return nil
+	}
+	return &control.Refusal{Reason: "other-file", Text: err.Error(), Next: []string{"put the data file back, or promote another secondary"}}
+}
+
 // errStopping says that it is too late for a promotion.
 var errStopping = &control.Refusal{Reason: "stopping", Text: "the server is being stopped", Next: []string{"promote its data file when it has stopped"}}
 
@@ -92,7 +103,7 @@ func lives(l repl.Link) bool {
 
 // lossOf returns what a source is known to have that a log has not.
 func lossOf(l repl.Link, log *fs.Log) control.Loss {
-	loss := control.Loss{Source: cmp.Or(l.From, l.Source), Heard: orNil(l.Primary), LastTID: l.Last}
+	loss := control.Loss{Source: cmp.Or(l.From, l.Source), Heard: heardAt(l.Primary, time.Now()), LastTID: l.Last}
 	settle(&loss, l.Protocol, log.Tip().TID, l.Lacking(log))
 	return loss
 }
@@ -142,7 +153,7 @@ func (n *Node) become(p *promotion) (bool, error) {
 	// A source that goes on may have told of more since they were checked.
 	describe(&p.result, identity.Lineage, last)
 	p.result.Loss = lossOf(n.Secondary.Link(), n.log())
-	err := p.limits.Check(&p.result)
+	err := errors.Join(n.checkFile(), p.limits.Check(&p.result))
 	fork := last
 	if err == nil {
 		fork, err = forkOf(n.Path, n.log(), identity.At)

@@ -5,7 +5,9 @@ import (
 	"math"
 	"time"
 
+	"zrs/internal/fs"
 	"zrs/internal/repl"
+	"zrs/internal/wire"
 )
 
 // sampleEvery is how often it is noted how much was transferred.
@@ -30,9 +32,15 @@ func connectionOf(p repl.Peer) connection { return connection{p.Address, p.Since
 type series []sample
 
 type sample struct {
-	at    time.Time
-	bytes int64
-	lag   float64 // bytes that are lacking, or where that is unknown seconds
+	at     time.Time
+	bytes  int64
+	lag    float64   // bytes that are lacking
+	oldest fs.TID    // of the transactions that are lacking, 0 if there is none
+	since  time.Time // when that was first noted
+}
+
+func sampleOf(at time.Time, bytes int64, b wire.Behind) sample {
+	return sample{at: at, bytes: bytes, lag: float64(b.Bytes), oldest: b.Oldest}
 }
 
 // maxSamples is how far a series goes back: a rate is that of the last seconds.
@@ -41,6 +49,10 @@ const maxSamples = 6
 func (s *series) add(x sample) {
 	if len(*s) > 0 && x.bytes < (*s)[len(*s)-1].bytes {
 		*s = nil // another connection
+	}
+	x.since = x.at
+	if len(*s) > 0 && x.oldest == (*s)[len(*s)-1].oldest {
+		x.since = (*s)[len(*s)-1].since
 	}
 	*s = append(*s, x)
 	if len(*s) > maxSamples {
@@ -69,6 +81,15 @@ func (s series) trend() string {
 		return "shrinking"
 	}
 	return "steady"
+}
+
+// lacked returns for how long a transaction has been seen to be the oldest that is
+// lacking.
+func (s series) lacked(oldest fs.TID, now time.Time) time.Duration {
+	if len(s) == 0 || s[len(s)-1].oldest != oldest {
+		return 0
+	}
+	return now.Sub(s[len(s)-1].since)
 }
 
 // idle returns for how long nothing was transferred, as far as was noted.
@@ -119,12 +140,12 @@ func (n *Node) take(now time.Time) {
 	kept := make(map[connection]series, len(peers))
 	for _, p := range peers {
 		s := n.samples.peers[connectionOf(p)]
-		s.add(sample{now, p.Bytes, float64(p.Behind.Bytes)})
+		s.add(sampleOf(now, p.Bytes, p.Behind))
 		kept[connectionOf(p)] = s
 	}
 	n.samples.peers = kept
 	if n.Secondary != nil && !n.tailing {
 		link := n.Secondary.Link()
-		n.samples.source.add(sample{now, n.Secondary.Stats.Received.Load(), float64(link.Behind.Bytes)})
+		n.samples.source.add(sampleOf(now, n.Secondary.Stats.Received.Load(), link.Behind))
 	}
 }

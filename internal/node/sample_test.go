@@ -34,7 +34,7 @@ func TestSeries(t *testing.T) {
 		var s series
 		at := start
 		for _, p := range tt.points {
-			s.add(sample{at, p.bytes, p.lag})
+			s.add(sample{at: at, bytes: p.bytes, lag: p.lag})
 			at = at.Add(time.Second)
 		}
 		if s.rate() != tt.rate || s.trend() != tt.trend || s.idle(at) != tt.idle {
@@ -45,7 +45,7 @@ func TestSeries(t *testing.T) {
 		}
 	}
 
-	moving := series{{start, 0, 0}, {start.Add(time.Second), 50, 0}}
+	moving := series{{at: start}, {at: start.Add(time.Second), bytes: 50}}
 	if eta := moving.eta(400); eta == nil || *eta != 8 {
 		t.Errorf("eta(400 bytes at 50 a second) = %v", show(eta))
 	}
@@ -54,8 +54,34 @@ func TestSeries(t *testing.T) {
 			t.Errorf("eta(%d) = %v", bytes, *eta)
 		}
 	}
-	if eta := (series{{start, 5, 0}, {start.Add(time.Second), 5, 0}}).eta(400); eta != nil {
+	if eta := (series{{at: start, bytes: 5}, {at: start.Add(time.Second), bytes: 5}}).eta(400); eta != nil {
 		t.Errorf("eta() of what does not move = %v", *eta)
+	}
+}
+
+// A transaction of a clock that is ahead of ours has no age by ours, but it has been
+// lacking for as long as it was seen to be.
+func TestSeries_lacked(t *testing.T) {
+	now, ahead := tidOf(10).Time(), wire.Behind{Transactions: 1, Bytes: 100, Oldest: tidOf(99)}
+	var s series
+	for second := range 20 {
+		s.add(sampleOf(now.Add(time.Duration(second)*time.Second), int64(second), ahead))
+	}
+	now = now.Add(20 * time.Second)
+	if l := lagOf(ahead, s, now); *l.Seconds != 20 {
+		t.Errorf("it lacks %s for 20 s, and the age is %v s", ahead.Oldest, *l.Seconds)
+	}
+	next := wire.Behind{Transactions: 1, Bytes: 100, Oldest: tidOf(100)}
+	if l := lagOf(next, s, now); *l.Seconds != 0 {
+		t.Errorf("it lacks %s, which was not seen yet, and the age is %v s", next.Oldest, *l.Seconds)
+	}
+	s.add(sampleOf(now, 20, next))
+	if l := lagOf(next, s, now.Add(3*time.Second)); *l.Seconds != 3 {
+		t.Errorf("it lacks %s for 3 s, and the age is %v s", next.Oldest, *l.Seconds)
+	}
+	s.add(sampleOf(now, 20, wire.Behind{}))
+	if l := lagOf(wire.Behind{}, s, now.Add(time.Minute)); *l.Seconds != 0 {
+		t.Errorf("it lacks nothing, and the age is %v s", *l.Seconds)
 	}
 }
 
@@ -63,8 +89,8 @@ func TestSeries(t *testing.T) {
 func TestPeerOf(t *testing.T) {
 	now := tidOf(10).Time()
 	behind := wire.Behind{Transactions: 2, Bytes: 200, Oldest: tidOf(8)}
-	moving := series{{now.Add(-time.Second), 0, 300}, {now, 100, 200}}
-	still := series{{now.Add(-stuckAfter - time.Second), 100, 200}, {now, 100, 200}}
+	moving := series{{at: now.Add(-time.Second), lag: 300}, {at: now, bytes: 100, lag: 200}}
+	still := series{{at: now.Add(-stuckAfter - time.Second), bytes: 100, lag: 200}, {at: now, bytes: 100, lag: 200}}
 	for _, tt := range []struct {
 		name   string
 		behind wire.Behind

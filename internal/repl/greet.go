@@ -50,7 +50,7 @@ func (s *Secondary) dialect(src Source) *dialect {
 	if known := s.Identity.Sidecar().Source; known != nil && known.Address == src.Name {
 		d.zrs1 = known.Protocol == wire.ProtocolZRS1
 		if !d.zrs1 && known.Protocol != "" {
-			d.plain = known.Heard.Add(plainFor)
+			d.plain = time.Now().Add(plainFor - max(0, time.Since(known.Heard))) // the clock may have been set back
 		}
 	}
 	if s.dialects == nil {

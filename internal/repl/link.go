@@ -164,9 +164,10 @@ func (c *session) note(n *wire.Note) error {
 				l.Last = n.Tip.Last // else more is known than it has: another source told
 			}
 			l.Behind, l.After, l.HasBehind = n.Tip.Behind, n.Tip.After, true
-			if n.Tip.Silent >= 0 {
-				heard := time.Now().Add(-time.Duration(n.Tip.Silent) * time.Millisecond)
-				if heard.After(l.Primary) {
+			if n.Tip.Silent >= 0 && !c.s.isIn(n.Tip.Via) { // else it is what we told ourselves
+				now := time.Now()
+				heard := now.Add(-time.Duration(n.Tip.Silent) * time.Millisecond)
+				if heard.After(l.Primary.Add(noteTime)) || l.Primary.After(now) { // the clock was set back since
 					l.Primary = heard
 				}
 			}
@@ -179,17 +180,26 @@ func (c *session) note(n *wire.Note) error {
 	return nil
 }
 
+// noteTime is what a note may take from one server to the next. By less than that
+// the primary was not heard later, as far as one can tell.
+const noteTime = time.Second
+
 // cutOff reports whether a source does not lead to a primary, and the servers
 // between: a ring of secondaries, each of which has a source, has none.
 func (s *Secondary) cutOff(tip *wire.Tip) (bool, []epoch.ID) {
-	self := s.Identity.Instance()
-	if i := slices.Index(tip.Via, self); i >= 0 && !self.IsZero() {
-		return true, tip.Via[:i]
+	if s.isIn(tip.Via) {
+		return true, tip.Via[:slices.Index(tip.Via, s.Identity.Instance())]
 	}
 	if len(tip.Via) >= wire.MaxVia {
 		return true, nil
 	}
 	return tip.CutOff, tip.Via
+}
+
+// isIn reports whether s is among the servers that transactions come through.
+func (s *Secondary) isIn(via []epoch.ID) bool {
+	self := s.Identity.Instance()
+	return !self.IsZero() && slices.Contains(via, self)
 }
 
 // renewed takes the lineage of a source that has begun a new epoch.

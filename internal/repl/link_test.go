@@ -1,8 +1,11 @@
 package repl
 
 import (
+	"path/filepath"
 	"testing"
+	"time"
 
+	"zrs/internal/epoch"
 	"zrs/internal/wire"
 )
 
@@ -31,6 +34,58 @@ func TestLink_Lacking(t *testing.T) {
 		}
 		if got != tt.want {
 			t.Errorf("%s: Lacking() = %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A contact that is yet to come, since the clock was set back, is no contact.
+func TestSession_note_clockSetBack(t *testing.T) {
+	s := &Secondary{}
+	s.link.l.Primary = time.Now().Round(0).Add(time.Hour)
+	c := &session{s: s}
+	if err := c.note(&wire.Note{Tip: &wire.Tip{Silent: 60_000}}); err != nil {
+		t.Fatal(err)
+	}
+	if ago := time.Since(s.Link().Primary).Round(time.Second); ago != time.Minute {
+		t.Errorf("the primary was last heard %v ago, want 1m0s", ago)
+	}
+}
+
+// What a secondary hears of the primary through its own follower it has told that
+// itself: it must not become later each time round.
+func TestSession_note_ring(t *testing.T) {
+	s := &Secondary{Identity: openIdentity(t, filepath.Join(t.TempDir(), "Data.fs"))}
+	heard := time.Now().Add(-time.Minute)
+	s.link.l.Primary = heard
+	c := &session{s: s}
+	for _, test := range []struct {
+		via  []epoch.ID
+		want time.Duration
+	}{
+		{[]epoch.ID{epoch.NewID(), s.Identity.Instance()}, time.Minute},
+		{[]epoch.ID{epoch.NewID()}, 50 * time.Second},
+	} {
+		if err := c.note(&wire.Note{Tip: &wire.Tip{Silent: 50_000, Via: test.via}}); err != nil {
+			t.Fatal(err)
+		}
+		if ago := time.Since(s.Link().Primary).Round(time.Second); ago != test.want {
+			t.Errorf("through %s the primary was last heard %v ago, want %v", test.via, ago, test.want)
+		}
+	}
+}
+
+// A source of zc.zrs is asked again after a day, however the clock was set since.
+func TestSecondary_dialect_clockSetBack(t *testing.T) {
+	for _, heard := range []time.Duration{-48 * time.Hour, -time.Hour, 0, 1000 * time.Hour} {
+		path := filepath.Join(t.TempDir(), "Data.fs")
+		known := epoch.Contact{Address: "db1:5000", Protocol: wire.Protocol21, Heard: time.Now().Add(heard)}
+		if err := (&epoch.Sidecar{Lineage: epoch.Begin(), Role: epoch.Secondary, Source: &known}).Save(path); err != nil {
+			t.Fatal(err)
+		}
+		s := &Secondary{Identity: openIdentity(t, path)}
+		left := time.Until(s.dialect(Source{Name: "db1:5000"}).plain).Round(time.Minute)
+		if want := plainFor + min(0, heard); left != want {
+			t.Errorf("heard %v from now, it is not asked for another %v, want %v", heard, left, want)
 		}
 	}
 }

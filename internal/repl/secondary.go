@@ -183,7 +183,7 @@ func (s *Secondary) round(ctx context.Context, unfit []error) (good bool, left i
 			}
 		})
 		s.good.Store(false)
-		current, done := s.steer.begin(ctx)
+		current, done := s.steer.begin(ctx, i > 0)
 		err := s.session(current, src, goal{check: s.CheckHistory})
 		interrupted := current.Err() != nil && !fatal(err)
 		done()

@@ -19,6 +19,7 @@ type steer struct {
 	drain     bool
 	resume    chan struct{}           // closed when it goes on, nil if it is not paused
 	interrupt context.CancelCauseFunc // of the session, nil between two
+	fallback  bool                    // the session is with a source that is not the first
 }
 
 // errInterrupted ends a session because an operator wants something else.
@@ -40,12 +41,12 @@ func (s *steer) reset() {
 	}
 }
 
-// begin returns the context of a session.
-func (s *steer) begin(ctx context.Context) (session context.Context, done func()) {
+// begin returns the context of a session with a source, the first or a fallback.
+func (s *steer) begin(ctx context.Context, fallback bool) (session context.Context, done func()) {
 	session, cancel := context.WithCancelCause(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.interrupt = cancel
+	s.interrupt, s.fallback = cancel, fallback
 	if s.resume != nil {
 		cancel(errInterrupted)
 	}
@@ -130,13 +131,18 @@ func (s *Secondary) Resume() {
 	}
 }
 
-// Retry makes Run try all sources again that it is not connected to, those that
-// did not fit included, without waiting.
+// Retry makes Run try all sources again, those that did not fit included, without
+// waiting. If it is connected to the first one it stays there.
 func (s *Secondary) Retry() {
 	s.steer.init()
 	select {
 	case s.steer.retry <- struct{}{}:
 	default:
+	}
+	s.steer.mu.Lock()
+	defer s.steer.mu.Unlock()
+	if s.steer.interrupt != nil && s.steer.fallback {
+		s.steer.interrupt(errInterrupted)
 	}
 }
 

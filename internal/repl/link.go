@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -165,7 +166,7 @@ func (c *session) note(n *wire.Note) error {
 			}
 			l.Behind, l.After, l.HasBehind = n.Tip.Behind, n.Tip.After, true
 			if n.Tip.Silent >= 0 {
-				heard := time.Now().Add(-time.Duration(n.Tip.Silent) * time.Millisecond)
+				heard := time.Now().Add(-time.Duration(min(n.Tip.Silent, maxSilent)) * time.Millisecond)
 				if heard.After(l.Primary) {
 					l.Primary = heard
 				}
@@ -178,6 +179,10 @@ func (c *session) note(n *wire.Note) error {
 	}
 	return nil
 }
+
+// maxSilent is for how many milliseconds a primary can be known to be silent: more
+// is no [time.Duration].
+const maxSilent = int64(math.MaxInt64 / time.Millisecond)
 
 // cutOff reports whether a source does not lead to a primary, and the servers
 // between: a ring of secondaries, each of which has a source, has none.

@@ -1,7 +1,9 @@
 package repl
 
 import (
+	"math"
 	"testing"
+	"time"
 
 	"zrs/internal/wire"
 )
@@ -31,6 +33,21 @@ func TestLink_Lacking(t *testing.T) {
 		}
 		if got != tt.want {
 			t.Errorf("%s: Lacking() = %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// When the primary was last heard is in the past, whatever a source says.
+func TestLink_heard(t *testing.T) {
+	for _, silent := range []int64{0, 1000, maxSilent, maxSilent + 1, math.MaxInt64} {
+		s := newSecondary(t, makeFile(t, "1 a=1"), "")
+		c := &session{s: s}
+		if err := c.note(&wire.Note{Tip: &wire.Tip{Silent: silent}}); err != nil {
+			t.Fatal(err)
+		}
+		heard := s.Link().Primary
+		if ago := time.Since(heard); heard.After(time.Now()) || silent <= maxSilent && ago.Milliseconds() < silent {
+			t.Errorf("silent for %d ms: heard %s ago", silent, ago)
 		}
 	}
 }

@@ -43,7 +43,7 @@ type Source struct {
 
 	Protocol Protocol // that it is spoken to in
 
-	failure func() error // why it hung up, where that can be known; may be nil
+	failure func() error // why it hung up or is out of reach, where that can be known; may be nil
 }
 
 // TCPSource returns a source at an address of package net. A host that does not
@@ -353,7 +353,7 @@ func (s *Secondary) settle(ctx context.Context, src Source, goal goal) error {
 		for left, ok := errors.AsType[*leftError](err); ok; left, ok = errors.AsType[*leftError](err) {
 			err = s.attempt(ctx, src, left.at, goal)
 		}
-		if src.failure != nil && (errors.Is(err, ErrHungUp) || errors.Is(err, ErrRefused)) {
+		if src.failure != nil && (errors.Is(err, ErrHungUp) || errors.Is(err, ErrRefused) || errors.Is(err, ErrUnreachable)) {
 			if why := src.failure(); why != nil {
 				return why
 			}

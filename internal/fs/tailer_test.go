@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -328,6 +329,24 @@ func TestTailer_Pack(t *testing.T) {
 		if got := readTIDs(t, slow); !equalTIDs(got, next) {
 			t.Errorf("%s: after the pack the slow reader got %v, want %v", name, got, next)
 		}
+	}
+}
+
+// TestWatch_Link has a data file that is a symbolic link to another directory.
+func TestWatch_Link(t *testing.T) {
+	path, target := filepath.Join(t.TempDir(), "Data.fs"), filepath.Join(t.TempDir(), "elsewhere.fs")
+	f := newForeign(t, target, []byte("FS30"))
+	if err := os.Symlink(target, path); err != nil {
+		t.Fatal(err)
+	}
+	w := watch(path, 0, slog.New(slog.DiscardHandler))
+	defer w.stop()
+	w.tick.Stop() // which would tell too, later
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	f.commit(1, "one")
+	if err := w.wait(ctx); err != nil {
+		t.Errorf("wait() = %v", err)
 	}
 }
 

@@ -266,7 +266,7 @@ func TestPass_HeaderInTwoChunks(t *testing.T) {
 		data = append(data, simpleTxn(tid, int64(len(data)), StatusComplete, strings.Repeat("x", size))...)
 	}
 	least := len(simpleTxn(1, 4, StatusComplete, "x")) - 1
-	at := int64(FirstOffset)
+	at := FirstOffset
 	for chunk := int64(firstChunk); chunk <= scanChunk; chunk *= 2 { // each to its end
 		size := int(at+chunk) - len(data) - least
 		if chunk == scanChunk {

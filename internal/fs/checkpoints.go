@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 )
@@ -78,7 +79,7 @@ func (c *checkpoints) after(tid TID, end int64) int64 {
 // merge adds known starts, in any order.
 func (c *checkpoints) merge(more []checkpoint) {
 	all := append(slices.Clone(c.list), more...)
-	slices.SortFunc(all, func(a, b checkpoint) int { return int(a.offset - b.offset) })
+	slices.SortFunc(all, func(a, b checkpoint) int { return cmp.Compare(a.offset, b.offset) })
 	*c = checkpoints{stride: c.stride}
 	for _, p := range all {
 		c.add(p.tid, p.offset)

@@ -104,3 +104,24 @@ func TestWriter_CloseUnused(t *testing.T) {
 		}
 	}
 }
+
+// TestOpenWriter_NoBlobDir leaves no data file behind that it made, when there can be
+// no place for its blobs.
+func TestOpenWriter_NoBlobDir(t *testing.T) {
+	dir := t.TempDir()
+	path, notDir := filepath.Join(dir, "Data.fs"), filepath.Join(dir, "blobs")
+	if err := os.WriteFile(notDir, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, was := range []bool{false, true} {
+		if was {
+			closeWriter(t, openWriter(t, path, WriterOptions{}))
+		}
+		if _, err := OpenWriter(t.Context(), path, WriterOptions{Create: true, BlobDir: notDir}); err == nil {
+			t.Error("OpenWriter() = nil, want an error")
+		}
+		if _, err := os.Stat(path); (err == nil) != was {
+			t.Errorf("the file was there: %v, its state is %v", was, err)
+		}
+	}
+}

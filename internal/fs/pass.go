@@ -204,11 +204,12 @@ type ahead struct {
 const spanRest = 128 << 10
 
 // readAhead begins to read what follows rest, with which the chunk in hand ends and
-// the next one begins.
+// the next one begins. A header is not put together from two reads: where the file is
+// being written, the transaction may be another one by the second.
 func (p *pass) readAhead(rest []byte) {
 	pos := p.at.Offset + int64(len(rest))
 	size := min(scanChunk, p.end-pos)
-	if size <= 0 || len(rest) > spanRest {
+	if size <= 0 || len(rest) > spanRest || len(rest) > 0 && len(rest) < txnHeaderSize {
 		return
 	}
 	buf := p.buffer(spanRest + scanChunk)

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 )
 
@@ -231,5 +233,53 @@ func TestIndex_Number(t *testing.T) {
 		if _, _, ok := x.Find(oid); ok {
 			t.Errorf("Find(%v): there is none", oid)
 		}
+	}
+}
+
+// A replacedAt is a file in which the bytes from an offset on are others once they
+// were read.
+type replacedAt struct {
+	mu     sync.Mutex
+	data   []byte
+	at     int64
+	behind []byte
+}
+
+func (r *replacedAt) ReadAt(b []byte, off int64) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, err := bytes.NewReader(r.data).ReadAt(b, off)
+	if off+int64(len(b)) > r.at {
+		copy(r.data[r.at:], r.behind)
+	}
+	return n, err
+}
+
+// TestPass_HeaderInTwoChunks has a transaction aborted and committed anew while the
+// chunk is read that its header begins in: the header is not put together from both.
+func TestPass_HeaderInTwoChunks(t *testing.T) {
+	const cut = 10 // bytes of the header are in the first of the two chunks
+	data := []byte("FS30")
+	tid := TID(0)
+	add := func(size int) {
+		tid++
+		data = append(data, simpleTxn(tid, int64(len(data)), StatusComplete, strings.Repeat("x", size))...)
+	}
+	least := len(simpleTxn(1, 4, StatusComplete, "x")) - 1
+	at := FirstOffset
+	for chunk := int64(firstChunk); chunk <= scanChunk; chunk *= 2 { // each to its end
+		size := int(at+chunk) - len(data) - least
+		if chunk == scanChunk {
+			size -= cut
+		}
+		add(size)
+		at = int64(len(data))
+	}
+	src := &replacedAt{at: at, behind: simpleTxn(1<<32, at, StatusComplete, strings.Repeat("y", 1000))}
+	src.data = append(data, simpleTxn(tid+1, at, StatusCheckpoint, strings.Repeat("x", 1000))...)
+	p := &pass{src: src, path: "Data.fs", end: int64(len(src.data)), at: Place{Offset: FirstOffset}}
+	err := runPass(t.Context(), p, func(*Span) int { return 0 }, func(*Span, int) error { return nil })
+	if err != nil || p.flaw != nil || p.at != (Place{p.end, 1 << 32}) {
+		t.Errorf("the pass came to %+v, %v, %v; want the end and the transaction that is there", p.at, p.flaw, err)
 	}
 }

@@ -42,6 +42,7 @@ func OpenWriter(ctx context.Context, path string, opts WriterOptions) (*Writer, 
 	}
 	w := &Writer{path: path, lock: lock, logger: opts.Logger}
 	if err := w.open(ctx, opts); err != nil {
+		err = errors.Join(err, w.removeUnused())
 		if w.file != nil {
 			w.file.Close()
 		}

@@ -251,7 +251,7 @@ func (t *Tailer) magic(size int64) error {
 func (t *Tailer) bulk(ctx context.Context, size int64) (moved bool, err error) {
 	var cps checkpoints
 	s, err := scan(ctx, t.file, t.log.path, t.pos, size, t.tid, nil, &cps)
-	if err != nil {
+	if err != nil && !isShorter(err) {
 		return false, err
 	}
 	if errors.Is(s.err, ErrDamaged) {
@@ -395,11 +395,15 @@ func (t *Tailer) verdict(size int64) error {
 	for err == nil {
 		_, err = r.NextRecord()
 	}
-	if errors.Is(err, io.EOF) {
-		return nil // it has become one
+	if errors.Is(err, io.EOF) || isShorter(err) {
+		return nil // it has become one, or was aborted
 	}
 	return err
 }
+
+// isShorter reports whether err says that a file ends before the size that it had
+// a moment ago: what was not finished is cut off when it is aborted.
+func isShorter(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }
 
 // replaced goes on in the file that has taken the name.
 func (t *Tailer) replaced(ctx context.Context) error {
@@ -506,6 +510,9 @@ func (t *Tailer) lastBefore(ctx context.Context, file *os.File) (place, error) {
 			return place{}, context.Cause(ctx)
 		}
 		start, h, err := txnBefore(&w, at.end)
+		if isShorter(err) {
+			err = nil
+		}
 		if err != nil || h.tid == 0 {
 			return place{}, err
 		}

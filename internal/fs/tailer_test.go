@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -330,6 +332,24 @@ func TestTailer_Pack(t *testing.T) {
 	}
 }
 
+// TestWatch_Link has a data file that is a symbolic link to another directory.
+func TestWatch_Link(t *testing.T) {
+	path, target := filepath.Join(t.TempDir(), "Data.fs"), filepath.Join(t.TempDir(), "elsewhere.fs")
+	f := newForeign(t, target, []byte("FS30"))
+	if err := os.Symlink(target, path); err != nil {
+		t.Fatal(err)
+	}
+	w := watch(path, 0, slog.New(slog.DiscardHandler))
+	defer w.stop()
+	w.tick.Stop() // which would tell too, later
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	f.commit(1, "one")
+	if err := w.wait(ctx); err != nil {
+		t.Errorf("wait() = %v", err)
+	}
+}
+
 // TestTailer_Drain commits to the old file between our last look and the pack,
 // and packs that transaction away.
 func TestTailer_Drain(t *testing.T) {
@@ -433,6 +453,37 @@ func TestTailer_TornTailWaits(t *testing.T) {
 		w.abort()
 		w.commit(0x0400000000000000, "next")
 		waitTip(t, l, 0x0400000000000000)
+	}
+}
+
+// TestTailer_AbortedWhileRead has what was not finished cut off between the look at
+// the file's size and the reading.
+func TestTailer_AbortedWhileRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "Data.fs")
+	w := newForeign(t, path, []byte("FS30"))
+	tid := TID(0)
+	for w.end < 3*scanChunk {
+		tid++
+		w.commit(tid, strings.Repeat("x", 1000))
+	}
+	end := w.end
+	w.voteFor(tid+1, strings.Repeat("x", 2*scanChunk))
+	size := w.end
+	w.abort()
+
+	tailer, err := OpenTailer(path, TailerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tailer.log.close(os.ErrClosed)
+	if moved, err := tailer.bulk(t.Context(), size); err != nil || tailer.pos == 4 || !moved {
+		t.Errorf("bulk() = %v, %v, came to %d; want all that could be read", moved, err, tailer.pos)
+	}
+	if _, err := tailer.advance(t.Context()); err != nil || tailer.pos != end || tailer.tid != tid {
+		t.Errorf("advance() = %v, came to %v at %d; want %v at %d", err, tailer.tid, tailer.pos, tid, end)
+	}
+	if err := tailer.verdict(size); err != nil {
+		t.Errorf("verdict() = %v, want none", err)
 	}
 }
 

@@ -18,6 +18,7 @@ const lookEvery = time.Second
 // to the time until a transaction is seen.
 type watcher struct {
 	path   string
+	target string // where path leads to, if it is a symbolic link
 	logger *slog.Logger
 	tick   *time.Ticker
 	system *fsnotify.Watcher // nil where the file is merely looked at
@@ -26,15 +27,18 @@ type watcher struct {
 }
 
 // watch watches the file at path. It is the directory that is watched, since a
-// watch on the file itself goes blind when another takes its name. With a
-// positive poll, or where the system can't watch, the file is merely looked at
-// that often.
+// watch on the file itself goes blind when another takes its name; of a symbolic
+// link, that of the file too. With a positive poll, or where the system can't watch,
+// the file is merely looked at that often.
 func watch(path string, poll time.Duration, logger *slog.Logger) *watcher {
-	w := &watcher{path: path, logger: logger}
+	w := &watcher{path: path, target: path, logger: logger}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		w.target = target
+	}
 	every := lookEvery
 	if poll > 0 {
 		every = poll
-	} else if system, err := watchDirectory(filepath.Dir(path)); err != nil {
+	} else if system, err := watchDirectories(filepath.Dir(path), filepath.Dir(w.target)); err != nil {
 		every = 10 * time.Millisecond
 		logger.Warn("the system can't report changes of the data file, polling", "path", path, "every", every, "err", err)
 	} else {
@@ -50,7 +54,7 @@ func (w *watcher) wait(ctx context.Context) error {
 	for {
 		select {
 		case e := <-w.events:
-			if filepath.Base(e.Name) != filepath.Base(w.path) {
+			if name := filepath.Base(e.Name); name != filepath.Base(w.path) && name != filepath.Base(w.target) {
 				continue
 			}
 		case err := <-w.errors: // events were lost: look
@@ -70,14 +74,16 @@ func (w *watcher) stop() {
 	}
 }
 
-func watchDirectory(dir string) (*fsnotify.Watcher, error) {
+func watchDirectories(dirs ...string) (*fsnotify.Watcher, error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, err
 	}
-	if err := w.Add(dir); err != nil {
-		_ = w.Close()
-		return nil, err
+	for _, dir := range dirs {
+		if err := w.Add(dir); err != nil {
+			_ = w.Close()
+			return nil, err
+		}
 	}
 	return w, nil
 }

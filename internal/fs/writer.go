@@ -525,14 +525,18 @@ func (w *Writer) Close() error {
 }
 
 // CloseUnused is Close for a writer that may have come to nothing: a data file
-// that it created, and that still has no transaction, is removed, since it could
-// be taken for the database that it was to become.
+// that it created, and that still has no transaction, is removed.
 func (w *Writer) CloseUnused() error {
-	var err error
+	return errors.Join(w.removeUnused(), w.Close())
+}
+
+// removeUnused removes a data file that was created and still has no transaction,
+// since it could be taken for the database that it was to become.
+func (w *Writer) removeUnused() error {
 	if w.created && w.err == nil && w.pos == FirstOffset && !w.txn.active && w.StillNamed() == nil {
-		err = os.Remove(w.path)
+		return os.Remove(w.path)
 	}
-	return errors.Join(err, w.Close())
+	return nil
 }
 
 // saveIndex writes the index file, so that whoever opens the database next,

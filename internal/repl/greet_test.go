@@ -367,3 +367,68 @@ func TestSecondary_steer(t *testing.T) {
 		}
 	})
 }
+
+// What a primary says to be the end is what it has sent, not what it has read ahead
+// of that.
+func TestPrimary_saysTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(memoryDir(t), "Data.fs")
+		w, err := fs.OpenWriter(t.Context(), path, fs.WriterOptions{Create: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		large := func(from, to int) (txns []txn) {
+			for i := from; i <= to; i++ {
+				txns = append(txns, txn{tid: tidOf(i), status: fs.StatusComplete, recs: []rec{{oid: 1, data: strings.Repeat("x", chunkSize/2)}}})
+			}
+			return txns
+		}
+		grow := func(from, to int) {
+			appendTxns(t, w, large(from, to))
+			if err := w.Sync(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		grow(1, 8)
+		src, _ := servePipes(t, &Primary{Log: w.Log(), Logger: testLogger(t)})
+		conn, err := src.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		ask := (&wire.Hello{}).AppendGreeting(nil)
+		if _, err := conn.Write((&wire.Note{Finish: &wire.Finish{}}).AppendFrame(ask)); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the welcome, and the first note
+			if _, err := readHandshake(conn, wire.MaxGreeting); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait() // it has decided where the end is
+		grow(9, 30)
+
+		split := splitter{notes: true}
+		var last, end fs.TID
+		for end == 0 {
+			synctest.Wait() // it has read ahead as far as it will
+			payload, err := readHandshake(conn, split.limit())
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, ok, err := split.frame(payload)
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case ok && e.kind == eventBegin:
+				last = e.begin.TID
+			case ok && e.kind == eventNote && e.note.End != nil:
+				end = e.note.End.Last
+			}
+		}
+		if end != last || last < tidOf(8) || last == tidOf(30) {
+			t.Errorf("the end is said to be %s, the last one sent was %s", end, last)
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -166,7 +167,7 @@ func (c *session) note(n *wire.Note) error {
 			l.Behind, l.After, l.HasBehind = n.Tip.Behind, n.Tip.After, true
 			if n.Tip.Silent >= 0 && !c.s.isIn(n.Tip.Via) { // else it is what we told ourselves
 				now := time.Now()
-				heard := now.Add(-time.Duration(n.Tip.Silent) * time.Millisecond)
+				heard := now.Add(-time.Duration(min(n.Tip.Silent, maxSilent)) * time.Millisecond)
 				if heard.After(l.Primary.Add(noteTime)) || l.Primary.After(now) { // the clock was set back since
 					l.Primary = heard
 				}
@@ -183,6 +184,10 @@ func (c *session) note(n *wire.Note) error {
 // noteTime is what a note may take from one server to the next. By less than that
 // the primary was not heard later, as far as one can tell.
 const noteTime = time.Second
+
+// maxSilent is for how many milliseconds a primary can be known to be silent: more
+// is no [time.Duration].
+const maxSilent = int64(math.MaxInt64 / time.Millisecond)
 
 // cutOff reports whether a source does not lead to a primary, and the servers
 // between: a ring of secondaries, each of which has a source, has none.

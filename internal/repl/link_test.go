@@ -1,6 +1,7 @@
 package repl
 
 import (
+	"math"
 	"path/filepath"
 	"testing"
 	"time"
@@ -86,6 +87,21 @@ func TestSecondary_dialect_clockSetBack(t *testing.T) {
 		left := time.Until(s.dialect(Source{Name: "db1:5000"}).plain).Round(time.Minute)
 		if want := plainFor + min(0, heard); left != want {
 			t.Errorf("heard %v from now, it is not asked for another %v, want %v", heard, left, want)
+		}
+	}
+}
+
+// When the primary was last heard is in the past, whatever a source says.
+func TestLink_heard(t *testing.T) {
+	for _, silent := range []int64{0, 1000, maxSilent, maxSilent + 1, math.MaxInt64} {
+		s := newSecondary(t, makeFile(t, "1 a=1"), "")
+		c := &session{s: s}
+		if err := c.note(&wire.Note{Tip: &wire.Tip{Silent: silent}}); err != nil {
+			t.Fatal(err)
+		}
+		heard := s.Link().Primary
+		if ago := time.Since(heard); heard.After(time.Now()) || silent <= maxSilent && ago.Milliseconds() < silent {
+			t.Errorf("silent for %d ms: heard %s ago", silent, ago)
 		}
 	}
 }

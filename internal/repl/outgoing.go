@@ -286,7 +286,10 @@ func (s *outgoing) transmit(ctx, following context.Context, c *fs.Cursor) error 
 	})
 	err := s.send(ctx, following, c)
 	if err == nil && s.asked.Load() {
-		err = s.note(ctx, &wire.Note{End: &wire.End{Last: c.LastTID()}})
+		s.mu.Lock()
+		last := s.peer.Sent // the cursor may have read ahead
+		s.mu.Unlock()
+		err = s.note(ctx, &wire.Note{End: &wire.End{Last: last}})
 	}
 	close(s.queue.parts)
 	if writeErr := writing.Wait(); writeErr != nil {

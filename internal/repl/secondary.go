@@ -43,7 +43,7 @@ type Source struct {
 
 	Protocol Protocol // that it is spoken to in
 
-	failure func() error // why it hung up, where that can be known; may be nil
+	failure func() error // why it hung up or is out of reach, where that can be known; may be nil
 }
 
 // TCPSource returns a source at an address of package net. A host that does not
@@ -331,14 +331,21 @@ const (
 
 	// widenBy is by how much more each time none of it is in both.
 	widenBy = 16
+
+	// refusedTxns is how far back a source is asked that refuses without a word.
+	// Then it is asked for all: most of them would refuse that too, and to look
+	// further back in a large file, at each attempt, would take as long as to
+	// read it.
+	refusedTxns = tailTxns * widenBy * widenBy
 )
 
 // settle connects to a source as often as it takes to compare the histories: if
 // the part that is compared has no transaction in common with the source's, once
 // more with more of it.
 func (s *Secondary) settle(ctx context.Context, src Source, goal goal) error {
+	check := goal.check
 	for n, limit := tailTxns, int64(tailBytes); ; n, limit = n*widenBy, limit*widenBy {
-		from, err := s.start(goal.check, n, limit)
+		from, err := s.start(check, n, limit)
 		if err != nil {
 			return err
 		}
@@ -353,7 +360,7 @@ func (s *Secondary) settle(ctx context.Context, src Source, goal goal) error {
 		for left, ok := errors.AsType[*leftError](err); ok; left, ok = errors.AsType[*leftError](err) {
 			err = s.attempt(ctx, src, left.at, goal)
 		}
-		if src.failure != nil && (errors.Is(err, ErrHungUp) || errors.Is(err, ErrRefused)) {
+		if src.failure != nil && (errors.Is(err, ErrHungUp) || errors.Is(err, ErrRefused) || errors.Is(err, ErrUnreachable)) {
 			if why := src.failure(); why != nil {
 				return why
 			}
@@ -362,6 +369,9 @@ func (s *Secondary) settle(ctx context.Context, src Source, goal goal) error {
 		widen := errors.Is(err, errWiden) || refused && goal.check == CheckTail
 		if from == 0 || !widen {
 			return err
+		}
+		if errors.Is(err, ErrRefused) && n >= refusedTxns {
+			check = CheckFull
 		}
 	}
 }

@@ -3,6 +3,7 @@ package repl
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -670,4 +671,36 @@ func TestSecondary_comparesTwice(t *testing.T) {
 			t.Errorf("Catchup() = %v", err)
 		}
 	})
+}
+
+// A source that refuses everything is not asked further and further back: in a large
+// file that would be looked for at each attempt.
+func TestSecondary_refusedInLargeFile(t *testing.T) {
+	path := filepath.Join(memoryDir(t), "Data.fs")
+	txns := make([]txn, 2*refusedTxns*widenBy)
+	for i := range txns {
+		txns[i] = txn{tid: fs.TID(i + 1), status: fs.StatusComplete}
+	}
+	writeTxns(t, path, txns)
+	var starts []fs.TID
+	src := Source{Name: "refuses", Protocol: ProtocolPlain, Dial: func(context.Context) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go func() {
+			defer theirs.Close()
+			b := make([]byte, len(wire.AppendHandshake(nil, wire.Protocol20, 0)))
+			if _, err := io.ReadFull(theirs, b); err != nil {
+				t.Error(err)
+			}
+			starts = append(starts, fs.TIDFromBytes(b[len(b)-8:]))
+		}()
+		return ours, nil
+	}}
+	s := newSecondary(t, path, "", src)
+	if err := s.Catchup(t.Context(), 0, false); !errors.Is(err, ErrRefused) {
+		t.Errorf("Catchup() = %v, want %v", err, ErrRefused)
+	}
+	last := txns[len(txns)-1].tid
+	if want := []fs.TID{last - tailTxns, last - tailTxns*widenBy, last - refusedTxns, 0}; !slices.Equal(starts, want) {
+		t.Errorf("it was asked for what is after %v, want %v", starts, want)
+	}
 }

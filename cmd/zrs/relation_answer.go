@@ -35,7 +35,7 @@ type relationAnswer struct {
 	Differences     []differenceAnswer `json:"differences"`
 	DifferenceCount int64              `json:"difference_count"`
 	Extensions      int64              `json:"extensions_repickled"`
-	Blobs           int64              `json:"blobs"` // compared, or looked for
+	Blobs           int64              `json:"blobs"` // of both, compared or looked for
 	Seconds         float64            `json:"seconds"`
 
 	next []string // what to do

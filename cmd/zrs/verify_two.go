@@ -28,8 +28,9 @@ Packs are local to each file, so healthy replicas often differ. The answer is on
                             differ in what both have: a fork, a lost transaction, a bit
                             that flipped. It is told where they part and what is only
                             on one side
-  damaged                   one of them can't be read to its end; or blobs are missing in
-                            what both have, and is told what they are but for that
+  damaged                   one of them can't be read to its end; or blobs are missing,
+                            also of what only one side has, and is told what they are
+                            but for that
 
 The exit code is 0 for equal and equal-after-pack, 3 if one is damaged, 8 if nothing but
 blobs is missing, as for one storage, and 1 for the rest: also if two have diverged and

@@ -55,6 +55,27 @@ func (c *comparer) sameBlob(ctx context.Context, rec *fs.Record, certain bool) e
 	return nil
 }
 
+// ownBlob looks for the blob of the record that s stands on, in a transaction that
+// the other side lacks.
+func (c *comparer) ownBlob(ctx context.Context, s *side, rec *fs.Record) error {
+	if c.opts.Blobs == BlobsNone || !s.HasBlobs {
+		return nil
+	}
+	data, err := s.data()
+	if err != nil || !pickle.IsBlobRecord(data) {
+		return err
+	}
+	f, err := s.openBlob(ctx, rec)
+	if errors.Is(err, fs.ErrNoBlob) {
+		c.blobMissing(s, rec.TID, rec.OID)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // startBlobFiles begins to compare the files of a blob.
 func (c *comparer) startBlobFiles(oid fs.OID, tid fs.TID, certain bool) {
 	c.blobs.Go(func() error { return c.blobFiles(oid, tid, certain) })
@@ -66,12 +87,7 @@ func (c *comparer) lonelyBlob(ctx context.Context, s *side, rec *fs.Record, cert
 	if !s.HasBlobs {
 		return sum, nil
 	}
-	var f io.ReadCloser
-	if s.file != nil {
-		f, err = s.blobs.Open(rec.OID, rec.TID)
-	} else {
-		f, err = s.stream.Blob(ctx)
-	}
+	f, err := s.openBlob(ctx, rec)
 	if errors.Is(err, fs.ErrNoBlob) {
 		return sum, nil
 	}
@@ -93,6 +109,14 @@ func (c *comparer) lonelyBlob(ctx context.Context, s *side, rec *fs.Record, cert
 	return sum, err
 }
 
+// openBlob opens the blob of the record that s stands on.
+func (s *side) openBlob(ctx context.Context, rec *fs.Record) (io.ReadCloser, error) {
+	if s.file == nil {
+		return s.stream.Blob(ctx)
+	}
+	return s.blobs.Open(rec.OID, rec.TID)
+}
+
 func (c *comparer) digestBlob(r io.Reader) (size int64, sum [sha256.Size]byte, err error) {
 	h := sha256.New()
 	size, err = io.CopyBuffer(onlyWriter{h}, r, make([]byte, blobBlock))
@@ -107,6 +131,13 @@ func (c *comparer) compareBlobSums(tid fs.TID, oid fs.OID, s *side, ours, theirs
 	var sums [2]blobSum
 	sums[s.number], sums[1-s.number] = ours.blob, theirs.blob
 	c.judgeBlobs(tid, oid, sums)
+}
+
+// lonelyBlobThere takes note of it if a record that s alone has lacks its blob.
+func (c *comparer) lonelyBlobThere(s *side, tid fs.TID, oid fs.OID, l *lonely) {
+	if l.blob.known && l.blob.certain && !l.blob.there {
+		c.blobMissing(s, tid, oid)
+	}
 }
 
 func (c *comparer) judgeBlobs(tid fs.TID, oid fs.OID, sums [2]blobSum) {
@@ -142,16 +173,21 @@ func (c *comparer) blobsThere(tid fs.TID, oid fs.OID, sums [2]blobSum) bool {
 		if !sum.known || sum.there {
 			continue
 		}
-		c.mu.Lock()
-		c.result.Sides[i].BlobsMissing++
-		c.mu.Unlock()
-		d := Difference{Kind: DiffBlobMissing, Side: i, TID: tid, OID: oid, Class: blobClass}
-		if s := c.sides[i]; s.file != nil {
-			d.Detail = s.blobs.Path(oid, tid)
-		}
-		c.note(d)
+		c.blobMissing(c.sides[i], tid, oid)
 	}
 	return sums[0].there && sums[1].there
+}
+
+// blobMissing takes note of a blob that s lacks.
+func (c *comparer) blobMissing(s *side, tid fs.TID, oid fs.OID) {
+	d := Difference{Kind: DiffBlobMissing, Side: s.number, TID: tid, OID: oid, Class: blobClass}
+	if s.file != nil {
+		d.Detail = s.blobs.Path(oid, tid)
+	}
+	c.mu.Lock()
+	s.res.BlobsMissing++
+	c.mu.Unlock()
+	c.note(d)
 }
 
 // blobFiles compares the files of a blob. It runs beside the rest.

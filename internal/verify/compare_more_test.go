@@ -30,7 +30,15 @@ func TestCompare_Blobs(t *testing.T) {
 		{"missing-and-altered", "1 a=1>bc b* c*world", "1 a=1>bc b*hello c*World", "damaged blob-missing 1 b", "damaged blob-missing 1 b", "diverged blob-missing 1 b, blob 1 c"},
 		{"missing-and-behind", "1 a=1>bc b* c*world", "1 a=1>bc b*hello c*world; 2 a=2", "damaged blob-missing 1 b", "damaged blob-missing 1 b", "damaged blob-missing 1 b"},
 		{"packed", "1p a=1>bc b*hello c*world", "1 a=1>bc b*hello c*World d*lost", "equal-after-pack", "equal-after-pack", "diverged blob 1 c"},
-		{"only-on-one-side", good, good + "; 2 b*", "behind", "behind", "behind"},
+		{"only-on-one-side", good, good + "; 2 b*new", "behind", "behind", "behind"},
+		{"missing-on-one-side", good, good + "; 2 b*", "damaged blob-missing 2 b", "damaged blob-missing 2 b", "damaged blob-missing 2 b"},
+		{"missing-and-ahead", good + "; 2 b*; 3 c*here", good, "damaged blob-missing 2 b", "damaged blob-missing 2 b", "damaged blob-missing 2 b"},
+		{"missing-in-a-fork", good + "; 2 b*; 3 c*", good + "; 4 b*new", "diverged blob-missing 2 b, blob-missing 3 c", "diverged blob-missing 2 b, blob-missing 3 c", "diverged blob-missing 2 b, blob-missing 3 c"},
+		{"missing-where-packed-away", "1p a=1>b; 3p b*new", "1 a=1>b b*; 2 b*; 3 b*new", "damaged blob-missing 1 b, blob-missing 2 b", "damaged blob-missing 1 b, blob-missing 2 b", "damaged blob-missing 1 b, blob-missing 2 b"},
+		{"missing-in-a-record", "1 a=1", "1 a=1 b*", "diverged record 1 b, blob-missing 1 b", "diverged record 1 b, blob-missing 1 b", "diverged record 1 b, blob-missing 1 b"},
+		{"missing-in-another-record", "1 a=1 b=1", "1 a=1 b*", "diverged data 1 b, blob-missing 1 b", "diverged data 1 b, blob-missing 1 b", "diverged data 1 b, blob-missing 1 b"},
+		{"missing-in-garbage-at-the-end", "1p a=1", "1p a=1; 2 b*", "damaged blob-missing 2 b", "damaged blob-missing 2 b", "damaged blob-missing 2 b"},
+		{"missing-and-unrelated", "1p a=1", "2p a=1 b*", "diverged unrelated 2, blob-missing 2 b", "diverged unrelated 2, blob-missing 2 b", "diverged unrelated 2, blob-missing 2 b"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -74,6 +82,29 @@ func TestCompare_BlobsOfOneSide(t *testing.T) {
 	}
 	if got := differences(c); got != "blob-missing 1 c" || c.Sides[0].BlobsMissing != 1 || c.Sides[1].BlobsMissing != 0 {
 		t.Errorf("got %s, %+v", got, c.Sides)
+	}
+}
+
+// What two are but for the blobs that are missing, wherever these are.
+func TestCompare_ButForBlobs(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want Relation
+	}{
+		{"1 a=1>b b*x; 2 b*", "1 a=1>b b*x", Ahead},
+		{"1p a=1>b; 3p b*new", "1 a=1>b b*; 2 b*; 3 b*new", EqualAfterPack},
+		{"1p a=1", "1p a=1; 2 b*", EqualAfterPack},
+		{"1p a=1>b b*", "1p a=1>b b*; 2 c=1", EqualAfterPack},
+	} {
+		a, b := pair(t, tt.a, tt.b)
+		if c := compare(t, a, b, blobOptions(BlobsExist)); c.Relation != Damaged || c.ButForBlobs != tt.want {
+			t.Errorf("%s | %s: %s, but for blobs %s, want %s", tt.a, tt.b, c.Relation, c.ButForBlobs, tt.want)
+		}
+	}
+	// To the current state, what is superseded does not count.
+	a, b := pair(t, "1p a=1>b; 3p b*new", "1 a=1>b b*; 2 b*; 3 b*new")
+	if c := compare(t, a, b, CompareOptions{Mode: ModeCurrent, Blobs: BlobsContent}); c.Relation != EqualAfterPack {
+		t.Errorf("current: %s, %s", c.Relation, differences(c))
 	}
 }
 

@@ -72,7 +72,7 @@ type Comparison struct {
 	// bytes: a zc.zrs secondary pickles it anew.
 	Extensions int64
 
-	Blobs int64 // blob files that were compared, or looked for
+	Blobs int64 // of what both have, that were compared or looked for
 }
 
 // A SideResult is what Compare finds about one of the two.

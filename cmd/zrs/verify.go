@@ -84,12 +84,17 @@ func (c *verifyCmd) Validate() error {
 
 // Run is what the command does.
 func (c *verifyCmd) Run(ctx context.Context, e *env) error {
-	if c.B != "" {
-		return c.compare(ctx, e)
+	switch {
+	case c.B != "":
+		return unanswered(c.compare(ctx, e))
+	case c.digestFlags.wanted():
+		return unanswered(c.digest(ctx, e))
 	}
-	if c.digestFlags.wanted() {
-		return c.digest(ctx, e)
-	}
+	return unanswered(c.one(ctx, e))
+}
+
+// one verifies A alone.
+func (c *verifyCmd) one(ctx context.Context, e *env) error {
 	src, err := findSource(c.A)
 	if err != nil {
 		return err

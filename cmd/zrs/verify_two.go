@@ -220,7 +220,9 @@ func (c *verifyCmd) verdict(r *verify.Comparison) error {
 
 // isEmpty reports whether A has no transaction at all. So much is not lacking in a
 // copy that was made.
-func (c *verifyCmd) isEmpty(r *verify.Comparison) bool { return c.Range == nil && r.Sides[0].Transactions == 0 }
+func (c *verifyCmd) isEmpty(r *verify.Comparison) bool {
+	return c.Range == nil && r.Sides[0].Transactions == 0
+}
 
 // next tells what to do about two storages that have diverged. Where part of them
 // was compared, or what packs explain was not left out, nothing follows from that.

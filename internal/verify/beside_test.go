@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,7 +55,7 @@ func TestSound_NoBytes(t *testing.T) {
 			rewrite(t, path, nil)
 		}
 		o := sound(t, path, Options{Blobs: tt.blobs})
-		if o.Err() != tt.want || len(o.findings) != 1 || o.findings[0].Kind != KindNoBytes || o.findings[0].Offset != NoOffset {
+		if !errors.Is(o.Err(), tt.want) || len(o.findings) != 1 || o.findings[0].Kind != KindNoBytes || o.findings[0].Offset != NoOffset {
 			t.Errorf("%s: %v, %+v", tt.name, o.Err(), o.findings)
 		}
 	}

@@ -41,7 +41,7 @@ type blobSum struct {
 func (c *comparer) sameBlob(ctx context.Context, rec *fs.Record, certain bool) error {
 	a, b := c.sides[0], c.sides[1]
 	if a.file != nil && b.file != nil {
-		c.startBlobFiles(rec.OID, rec.TID, certain)
+		c.startBlobFiles(ctx, rec.OID, rec.TID, certain)
 		return nil
 	}
 	var sums [2]blobSum
@@ -77,8 +77,8 @@ func (c *comparer) ownBlob(ctx context.Context, s *side, rec *fs.Record) error {
 }
 
 // startBlobFiles begins to compare the files of a blob.
-func (c *comparer) startBlobFiles(oid fs.OID, tid fs.TID, certain bool) {
-	c.blobs.Go(func() error { return c.blobFiles(oid, tid, certain) })
+func (c *comparer) startBlobFiles(ctx context.Context, oid fs.OID, tid fs.TID, certain bool) {
+	c.blobs.Go(func() error { return c.blobFiles(ctx, oid, tid, certain) })
 }
 
 // lonelyBlob sums up the blob of the record that s stands on.
@@ -104,7 +104,7 @@ func (c *comparer) lonelyBlob(ctx context.Context, s *side, rec *fs.Record, cert
 			sum.size = fi.Size()
 		}
 	default:
-		sum.size, sum.sum, err = c.digestBlob(f)
+		sum.size, sum.sum, err = c.digestBlob(ctx, f)
 	}
 	return sum, err
 }
@@ -117,9 +117,9 @@ func (s *side) openBlob(ctx context.Context, rec *fs.Record) (io.ReadCloser, err
 	return s.blobs.Open(rec.OID, rec.TID)
 }
 
-func (c *comparer) digestBlob(r io.Reader) (size int64, sum [sha256.Size]byte, err error) {
+func (c *comparer) digestBlob(ctx context.Context, r io.Reader) (size int64, sum [sha256.Size]byte, err error) {
 	h := sha256.New()
-	size, err = io.CopyBuffer(onlyWriter{h}, r, make([]byte, blobBlock))
+	size, err = io.CopyBuffer(onlyWriter{h}, fs.ContextReader(ctx, r), make([]byte, blobBlock))
 	h.Sum(sum[:0])
 	c.opts.Progress.Bytes.Add(size)
 	return size, sum, err
@@ -191,7 +191,7 @@ func (c *comparer) blobMissing(s *side, tid fs.TID, oid fs.OID) {
 }
 
 // blobFiles compares the files of a blob. It runs beside the rest.
-func (c *comparer) blobFiles(oid fs.OID, tid fs.TID, certain bool) error {
+func (c *comparer) blobFiles(ctx context.Context, oid fs.OID, tid fs.TID, certain bool) error {
 	var files [2]*os.File
 	var infos [2]os.FileInfo
 	var sums [2]blobSum
@@ -221,7 +221,7 @@ func (c *comparer) blobFiles(oid fs.OID, tid fs.TID, certain bool) error {
 	if c.opts.Progress.Total.Load() > 0 {
 		c.opts.Progress.Total.Add(sums[0].size + sums[1].size)
 	}
-	same, err := c.sameContents(files)
+	same, err := c.sameContents(ctx, files)
 	if err != nil || same {
 		if err == nil {
 			c.judgeBlobs(tid, oid, sums)
@@ -232,7 +232,7 @@ func (c *comparer) blobFiles(oid fs.OID, tid fs.TID, certain bool) error {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		if sums[i].size, sums[i].sum, err = c.digestBlob(f); err != nil {
+		if sums[i].size, sums[i].sum, err = c.digestBlob(ctx, f); err != nil {
 			return err
 		}
 	}
@@ -241,9 +241,12 @@ func (c *comparer) blobFiles(oid fs.OID, tid fs.TID, certain bool) error {
 }
 
 // sameContents reports whether two files have the same bytes.
-func (c *comparer) sameContents(files [2]*os.File) (bool, error) {
+func (c *comparer) sameContents(ctx context.Context, files [2]*os.File) (bool, error) {
 	bufs := [2][]byte{make([]byte, blobBlock), make([]byte, blobBlock)}
 	for {
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
 		var n [2]int
 		ended := false
 		for i, f := range files {

@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,6 +84,30 @@ func TestCompare_BlobsOfOneSide(t *testing.T) {
 	}
 	if got := differences(c); got != "blob-missing 1 c" || c.Sides[0].BlobsMissing != 1 || c.Sides[1].BlobsMissing != 0 {
 		t.Errorf("got %s, %+v", got, c.Sides)
+	}
+}
+
+// An interruption ends the reading of a blob, however large it is.
+func TestBlobs_Interrupted(t *testing.T) {
+	a, b := pair(t, "1 a=1>b b*hello", "1 a=1>b b*hello")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := &comparer{opts: CompareOptions{Blobs: BlobsContent, Progress: new(Progress)}, sides: [2]*side{{Source: a}, {Source: b}}}
+	c.sides[0].file, c.sides[1].file = new(fileStream), new(fileStream)
+	if err := c.blobFiles(ctx, 1, tidOf(1), true); !errors.Is(err, context.Canceled) {
+		t.Errorf("comparing: %v", err)
+	}
+	rec := &fs.Record{OID: 1, TID: tidOf(1)}
+	if _, err := c.lonelyBlob(ctx, c.sides[0], rec, true); !errors.Is(err, context.Canceled) {
+		t.Errorf("comparing what did not stand side by side: %v", err)
+	}
+	w := &hashWorker{hasher: newHasher(a.file, DigestOptions{Blobs: a.blobs}), r: a.file.Reader(fs.FirstOffset, a.file.Size())}
+	txn, err := w.r.Next()
+	if err == nil {
+		err = w.txn(ctx, txn, new(txnDigest))
+	}
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("digests: %v", err)
 	}
 }
 

@@ -136,7 +136,7 @@ type comparer struct {
 	unequal int64          // offset of a transaction to be passed record by record
 	blobs   errgroup.Group // comparisons of blob files, beside the rest
 
-	mu    sync.Mutex // guards what those write: first; result.Differences, their count, Blobs and BlobsMissing
+	mu    sync.Mutex // guards what those write: first; in result the Differences, their count, Blobs, and of the sides BlobsMissing and Replaced
 	first fs.TID     // of what differs
 }
 

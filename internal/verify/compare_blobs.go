@@ -178,16 +178,25 @@ func (c *comparer) blobsThere(tid fs.TID, oid fs.OID, sums [2]blobSum) bool {
 	return sums[0].there && sums[1].there
 }
 
-// blobMissing takes note of a blob that s lacks.
+// blobMissing takes note of a blob that s lacks, unless a pack has replaced the file
+// meanwhile, which may have taken it.
 func (c *comparer) blobMissing(s *side, tid fs.TID, oid fs.OID) {
 	d := Difference{Kind: DiffBlobMissing, Side: s.number, TID: tid, OID: oid, Class: blobClass}
+	gone := false
 	if s.file != nil {
 		d.Detail = s.blobs.Path(oid, tid)
+		gone = replaced(s.Source.file)
 	}
 	c.mu.Lock()
-	s.res.BlobsMissing++
+	if gone {
+		s.res.Replaced = true
+	} else {
+		s.res.BlobsMissing++
+	}
 	c.mu.Unlock()
-	c.note(d)
+	if !gone {
+		c.note(d)
+	}
 }
 
 // blobFiles compares the files of a blob. It runs beside the rest.

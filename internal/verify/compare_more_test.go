@@ -111,6 +111,20 @@ func TestBlobs_Interrupted(t *testing.T) {
 	}
 }
 
+// Blobs that a pack took, which replaced the file meanwhile, are not missing.
+func TestCompare_Replaced(t *testing.T) {
+	a, b := pair(t, "1 a=1>b b*hello", "1 a=1>b b*; 2 b*")
+	path := b.file.Path()
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	rewrite(t, path, []byte("FS30"))
+	c := compare(t, a, b, blobOptions(BlobsContent))
+	if c.Relation != Behind || !c.Sides[1].Replaced || c.Sides[0].Replaced || c.DifferenceCount > 0 {
+		t.Errorf("%s, %s, %+v", c.Relation, differences(c), c.Sides)
+	}
+}
+
 // What two are but for the blobs that are missing, wherever these are.
 func TestCompare_ButForBlobs(t *testing.T) {
 	for _, tt := range []struct {

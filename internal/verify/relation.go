@@ -95,6 +95,7 @@ type SideResult struct {
 	Tail         error // an unfinished transaction at the end, which does not count
 	Damage       error // why it could not be read further
 	BlobsMissing int64 // records of blobs without the blob
+	Replaced     bool  // another file took the name meanwhile: blobs that it may have cost do not count as missing
 }
 
 // An OnlyTxn is a transaction that one side has.

@@ -215,14 +215,17 @@ func (s *sounder) count(kind fs.Kind, severity Severity, n int64) {
 	s.report.Untold += n
 }
 
-// replaced reports whether another file has taken the name of ours, as a pack
-// makes it. What lies beside it then belongs to that one.
+// replaced reports whether another file has taken the name of ours.
 func (s *sounder) replaced() bool {
-	info, err := os.Stat(s.f.Path())
-	if err != nil || !os.SameFile(info, s.f.Info()) {
-		s.report.Replaced = true
-	}
+	s.report.Replaced = s.report.Replaced || replaced(s.f)
 	return s.report.Replaced
+}
+
+// replaced reports whether another file has taken the name of f, as a pack makes
+// it. What lies beside it then belongs to that one.
+func replaced(f *fs.File) bool {
+	info, err := os.Stat(f.Path())
+	return err != nil || !os.SameFile(info, f.Info())
 }
 
 // regions are parts of the file, in its order.

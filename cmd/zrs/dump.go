@@ -105,7 +105,7 @@ func (c *dumpCmd) Run(ctx context.Context, e *env) (err error) {
 	if _, err := os.Stat(c.FS); err != nil {
 		return err // before anything is made
 	}
-	blobs, err := c.blobs(e, d)
+	blobs, err := c.blobs(ctx, e, d)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (c *dumpCmd) dumper(e *env) (*dump.Dumper, error) {
 }
 
 // blobs makes d copy blobs, if that is wanted.
-func (c *dumpCmd) blobs(e *env, d *dump.Dumper) (*dump.BlobCopier, error) {
+func (c *dumpCmd) blobs(ctx context.Context, e *env, d *dump.Dumper) (*dump.BlobCopier, error) {
 	if c.BlobsTo == "" {
 		return nil, nil
 	}
@@ -182,7 +182,7 @@ func (c *dumpCmd) blobs(e *env, d *dump.Dumper) (*dump.BlobCopier, error) {
 		return nil, err
 	}
 	b := &dump.BlobCopier{From: from, To: to, Missing: missingBlob(e.log)}
-	d.Blob = b.Copy
+	d.Blob = func(oid fs.OID, tid fs.TID) error { return b.Copy(ctx, oid, tid) }
 	return b, nil
 }
 

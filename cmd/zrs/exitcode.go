@@ -196,6 +196,12 @@ type interruptedError struct {
 	what string
 }
 
+// unanswered makes an interruption say that the answer is not whole, for commands that
+// change nothing and begin anew each time.
+func unanswered(err error) error {
+	return interrupted(err, "interrupted: nothing was changed, and the answer is not whole")
+}
+
 // interrupted makes an interruption say what it left. Other errors stay.
 func interrupted(err error, what string) error {
 	if exitCode(err) == exitInterrupted {

@@ -3,7 +3,22 @@ package main
 import (
 	"errors"
 	"fmt"
+	"reflect"
+
+	"github.com/alecthomas/kong"
 )
+
+// exactText takes a text from the command line as it is. kong's own way goes
+// through JSON, which puts other bytes in the place of those that are not UTF-8: a
+// path that has some would be another file's.
+func exactText(ctx *kong.DecodeContext, target reflect.Value) error {
+	token, err := ctx.Scan.PopValue("string")
+	if err != nil {
+		return err
+	}
+	target.SetString(fmt.Sprint(token.Value))
+	return nil
+}
 
 // Flags that several commands share.
 

@@ -135,7 +135,7 @@ func (c *infoCmd) Run(ctx context.Context, e *env) error {
 	if c.DigestAt != nil {
 		v := verifyCmd{A: c.FS, digestFlags: digestFlags{Digest: true, At: c.DigestAt}}
 		v.BlobDir = c.BlobDir
-		return v.digest(ctx, e)
+		return unanswered(v.digest(ctx, e))
 	}
 	f, err := fs.OpenFile(c.FS)
 	if err != nil {
@@ -145,7 +145,7 @@ func (c *infoCmd) Run(ctx context.Context, e *env) error {
 	find := &infoFinder{f: f, blobDir: c.BlobDir, answer: infoAnswer{Schema: summarySchema}}
 	damage, err := c.find(ctx, e, find)
 	if err != nil {
-		return err
+		return unanswered(err)
 	}
 	damage = adviseDamage(damage, c.FS)
 	a := &find.answer

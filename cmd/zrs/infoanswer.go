@@ -64,7 +64,7 @@ func (a *infoAnswer) writeText(w io.Writer) error {
 		fmt.Fprintf(&b, "%-8s "+format+"\n", append([]any{name}, args...)...)
 	}
 	if a.Magic == nil {
-		line("file", "%s, no bytes: a database that was just created", a.Path)
+		line("file", "%s, no bytes: a database that was just created, or one that was lost", a.Path)
 	} else {
 		line("file", "%s, %s, %s", a.Path, *a.Magic, exactBytes(a.Size))
 	}

@@ -102,7 +102,7 @@ func (c *logCmd) Run(ctx context.Context, e *env) error {
 	err = e.withProgress("reading", func(p *progress) error {
 		return errors.Join(c.run(ctx, f, w, p), w.out.Flush())
 	})
-	return adviseDamage(err, c.FS)
+	return unanswered(adviseDamage(err, c.FS))
 }
 
 func (c *logCmd) run(ctx context.Context, f *fs.File, w *logWriter, p *progress) error {

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -119,6 +120,7 @@ func newParser(c *cli, options ...kong.Option) *kong.Kong {
 		kong.ExplicitGroups([]kong.Group{{Key: "output", Title: "Output:"}}),
 		kong.ConfigureHelp(kong.HelpOptions{NoAppSummary: true, Compact: true, FlagsLast: true, WrapUpperBound: helpWidth}),
 		kong.ValueFormatter(flagHelp),
+		kong.KindMapper(reflect.String, kong.MapperFunc(exactText)),
 		kong.Help(printHelp),
 	}, options...)...)
 }

@@ -23,6 +23,20 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"zrs": main})
 }
 
+// Paths are bytes, and need not be UTF-8.
+func TestExactText(t *testing.T) {
+	const path = "Data-\xff\xc3.fs"
+	for _, args := range [][]string{{"dump", path, "-o", path}, {"dump", "--output=" + path, path}} {
+		var c cli
+		if _, err := newParser(&c).Parse(args); err != nil {
+			t.Fatal(err)
+		}
+		if c.Dump.FS != path || c.Dump.Output != path {
+			t.Errorf("%q: %q, %q", args, c.Dump.FS, c.Dump.Output)
+		}
+	}
+}
+
 // TestScript runs testdata/script/COMMAND_topic.txtar: what a user sees.
 func TestScript(t *testing.T) {
 	t.Cleanup(func() { // after all of them

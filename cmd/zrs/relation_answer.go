@@ -35,7 +35,7 @@ type relationAnswer struct {
 	Differences     []differenceAnswer `json:"differences"`
 	DifferenceCount int64              `json:"difference_count"`
 	Extensions      int64              `json:"extensions_repickled"`
-	Blobs           int64              `json:"blobs"` // compared, or looked for
+	Blobs           int64              `json:"blobs"` // of both, compared or looked for
 	Seconds         float64            `json:"seconds"`
 
 	next []string // what to do
@@ -59,6 +59,8 @@ type sideAnswer struct {
 	TornTail     *placeAnswer  `json:"torn_tail"`
 	Damage       *damageAnswer `json:"damage"`
 	BlobsMissing int64         `json:"blobs_missing"`
+
+	replaced bool // another file took the name meanwhile
 }
 
 type placeAnswer struct {
@@ -136,7 +138,7 @@ func newRelationAnswer(r *verify.Comparison, code int, took time.Duration) *rela
 func newSideAnswer(s *verify.SideResult) sideAnswer {
 	a := sideAnswer{
 		Name: s.Name, Transactions: s.Transactions, Records: s.Records,
-		Only: []onlyAnswer{}, OnlyCount: s.OnlyCount, BlobsMissing: s.BlobsMissing,
+		Only: []onlyAnswer{}, OnlyCount: s.OnlyCount, BlobsMissing: s.BlobsMissing, replaced: s.Replaced,
 	}
 	a.FirstTID, _ = tidAnswer(s.First)
 	a.LastTID, a.LastTime = tidAnswer(s.Last)
@@ -214,6 +216,9 @@ func (a *relationAnswer) writeText(w io.Writer) error {
 		}
 		if s.BlobsMissing > 0 {
 			line("missing", "%s in %s", count(s.BlobsMissing, "blob"), s.Name)
+		}
+		if s.replaced {
+			line("note", "another file has taken the name of %s meanwhile, as a pack does: blobs that went with it do not count", s.Name)
 		}
 	}
 	a.writeDifferences(&b)

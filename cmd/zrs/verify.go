@@ -42,7 +42,8 @@ An incomplete transaction at the end of the file is normal while somebody commit
 after a crash: the next writer cuts it off. It is told, and A is sound. So it is with blob
 files that no record names, which aborted transactions leave. An index that is missing or
 old is made anew by ZODB, and is told; one that leads to wrong places is damage, for ZODB
-believes it.
+believes it. A file of no bytes, of which ZODB makes an empty database, is told, and is
+damage where an index or blobs show that there was a database.
 
 The exit code is 0 if A is sound, 3 if there is damage, 8 if nothing but blobs is
 missing. With --quiet nothing is printed in the first case, and one line on standard
@@ -83,12 +84,17 @@ func (c *verifyCmd) Validate() error {
 
 // Run is what the command does.
 func (c *verifyCmd) Run(ctx context.Context, e *env) error {
-	if c.B != "" {
-		return c.compare(ctx, e)
+	switch {
+	case c.B != "":
+		return unanswered(c.compare(ctx, e))
+	case c.digestFlags.wanted():
+		return unanswered(c.digest(ctx, e))
 	}
-	if c.digestFlags.wanted() {
-		return c.digest(ctx, e)
-	}
+	return unanswered(c.one(ctx, e))
+}
+
+// one verifies A alone.
+func (c *verifyCmd) one(ctx context.Context, e *env) error {
 	src, err := findSource(c.A)
 	if err != nil {
 		return err

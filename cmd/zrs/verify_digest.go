@@ -24,13 +24,14 @@ blobs count too. Anybody can recompute them: docs/format.md tells how.
 With --write-manifest, writes digests of all transactions and records to a file. With
 --manifest, A is held against such a file: a byte that changed since it was written is
 found, and where. What was committed later is counted, and what a pack has removed. A
-manifest that exists is replaced only if A still fits it. FILE.zst is compressed.
+manifest that exists is replaced only if A still fits it. FILE.zst is compressed, - is
+standard output or input.
 
 With --json the answer to --digest has schema, path, tid, time, transactions, objects,
 history, state, blobs (files, missing; null without --blob-dir), torn_tail; that to a
 manifest schema, path, manifest, exit_code, transactions, covered_tid, later, packed_away
 (transactions, records), changes (kind, tid, offset, record, oid, detail), change_count,
-and written.`
+torn_tail, and written.`
 
 const verifyDigestExamples = `Compare two hosts by eye:
 
@@ -166,35 +167,44 @@ func (a *digestAnswer) writeText(w io.Writer) error {
 	if a.Blobs != nil {
 		fmt.Fprintf(&b, "blobs    %s, %s missing\n", count(a.Blobs.Files, "file"), groupDigits(a.Blobs.Missing))
 	}
-	if a.TornTail != nil {
-		fmt.Fprintf(&b, "tail     an incomplete transaction at offset %d is left out\n", a.TornTail.Offset)
-	}
+	a.TornTail.write(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// writeManifest writes a manifest in place of one that A fits, if there is one.
+// write prints the line about a torn tail, if there is one.
+func (a *placeAnswer) write(b *strings.Builder) {
+	if a != nil {
+		fmt.Fprintf(b, "tail     an incomplete transaction at offset %d is left out\n", a.Offset)
+	}
+}
+
+// writeManifest writes a manifest in place of one that A fits, if there is one. To
+// standard output nothing else is written then.
 func (c *verifyCmd) writeManifest(ctx context.Context, e *env, f *fs.File, opts verify.DigestOptions) error {
-	_, err := os.Stat(c.WriteManifest)
-	if err == nil {
+	toStdout := c.WriteManifest == "-"
+	info, err := os.Stat(c.WriteManifest)
+	switch {
+	case toStdout, err == nil && !info.Mode().IsRegular():
+	case err == nil:
 		quiet := *e
 		quiet.quiet = true
 		if err := c.checkManifest(ctx, &quiet, f, opts, c.WriteManifest); err != nil {
 			return advise(fmt.Errorf("%s is left as it is: %w", c.WriteManifest, err),
 				"zrs verify --manifest "+c.WriteManifest+" "+c.A+"   to see what does not fit")
 		}
-	} else if !errors.Is(err, iofs.ErrNotExist) {
+	case !errors.Is(err, iofs.ErrNotExist):
 		return err
 	}
-	out, err := openOutput(nil, c.WriteManifest, false)
+	out, err := openOutput(e.stdout, c.WriteManifest, false)
 	if err != nil {
 		return err
 	}
 	d, err := verify.WriteManifest(ctx, f, out, opts)
-	if err := out.finish(err); err != nil {
+	if err := out.finish(err); err != nil || toStdout {
 		return err
 	}
-	answer := &manifestAnswer{Schema: summarySchema, Path: c.A, Manifest: c.WriteManifest, Written: true, Transactions: d.Transactions, Changes: []changeAnswer{}}
+	answer := &manifestAnswer{Schema: summarySchema, Path: c.A, Manifest: c.WriteManifest, Written: true, Transactions: d.Transactions, Changes: []changeAnswer{}, TornTail: newPlaceAnswer(d.Tail)}
 	answer.Covered, _ = tidAnswer(d.TID)
 	return e.answer(answer, answer.writeText)
 }
@@ -241,6 +251,7 @@ type manifestAnswer struct {
 	} `json:"packed_away"`
 	Changes     []changeAnswer `json:"changes"`
 	ChangeCount int64          `json:"change_count"`
+	TornTail    *placeAnswer   `json:"torn_tail"`
 }
 
 type changeAnswer struct {
@@ -256,6 +267,7 @@ func newManifestAnswer(path, manifest string, r *verify.ManifestCheck, code int)
 	a := &manifestAnswer{
 		Schema: summarySchema, Path: path, Manifest: manifest, ExitCode: code,
 		Transactions: r.Transactions, Later: r.Later, Changes: []changeAnswer{}, ChangeCount: r.ChangeCount,
+		TornTail: newPlaceAnswer(r.Tail),
 	}
 	a.Covered, _ = tidAnswer(r.Covered)
 	a.PackedAway.Transactions, a.PackedAway.Records = r.PackedTransactions, r.PackedRecords
@@ -304,6 +316,7 @@ func (a *manifestAnswer) writeText(w io.Writer) error {
 	if a.PackedAway.Transactions+a.PackedAway.Records > 0 {
 		fmt.Fprintf(&b, "packed   %s, %s since\n", count(a.PackedAway.Transactions, "transaction"), count(a.PackedAway.Records, "record"))
 	}
+	a.TornTail.write(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -28,8 +28,9 @@ Packs are local to each file, so healthy replicas often differ. The answer is on
                             differ in what both have: a fork, a lost transaction, a bit
                             that flipped. It is told where they part and what is only
                             on one side
-  damaged                   one of them can't be read to its end; or blobs are missing in
-                            what both have, and is told what they are but for that
+  damaged                   one of them can't be read to its end; or blobs are missing,
+                            also of what only one side has, and is told what they are
+                            but for that
 
 The exit code is 0 for equal and equal-after-pack, 3 if one is damaged, 8 if nothing but
 blobs is missing, as for one storage, and 1 for the rest: also if two have diverged and
@@ -60,7 +61,7 @@ type compareFlags struct {
 	Mode         string    `enum:"auto,history,current" default:"auto" placeholder:"MODE" help:"Compare the histories, with packs explained (auto) or not (history), or the current state alone (current)."`
 	Quick        bool      `help:"Compare transaction ids and lengths, and not the data."`
 	Range        *tidRange `placeholder:"A..B" help:"Compare only transactions from A to B, both inclusive and optional."`
-	AllowBehind  bool      `help:"Let the exit code be 0 if A only lacks the last transactions of B."`
+	AllowBehind  bool      `help:"Let the exit code be 0 if A, unless it has none at all, only lacks the last transactions of B."`
 	Timeout      duration  `default:"30s" placeholder:"TIME" help:"Give up when an address does not answer for this long."`
 }
 
@@ -201,8 +202,10 @@ func (c *verifyCmd) verdict(r *verify.Comparison) error {
 	a, b := r.Sides[0].Name, r.Sides[1].Name
 	var text string
 	switch {
-	case r.Relation.Same(), r.Relation.IsBehind() && c.AllowBehind:
+	case r.Relation.Same(), r.Relation.IsBehind() && c.AllowBehind && !c.isEmpty(r):
 		return nil
+	case r.Relation == verify.Behind && c.isEmpty(r):
+		text = fmt.Sprintf("%s is empty, %s has %s", a, b, count(r.Apart, "transaction"))
 	case r.Relation == verify.Behind, r.Relation == verify.BehindAfterPack:
 		text = fmt.Sprintf("%s is behind %s by %s", a, b, count(r.Apart, "transaction"))
 	case r.Relation == verify.Ahead, r.Relation == verify.AheadAfterPack:
@@ -213,6 +216,12 @@ func (c *verifyCmd) verdict(r *verify.Comparison) error {
 		return damagedError(r)
 	}
 	return &relationError{text, verify.ErrDiffer}
+}
+
+// isEmpty reports whether A has no transaction at all. So much is not lacking in a
+// copy that was made.
+func (c *verifyCmd) isEmpty(r *verify.Comparison) bool {
+	return c.Range == nil && r.Sides[0].Transactions == 0
 }
 
 // next tells what to do about two storages that have diverged. Where part of them

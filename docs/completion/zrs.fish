@@ -129,7 +129,7 @@ complete -c zrs -n '__zrs_in verify' -l other-blob-dir -r -f -a '(__fish_complet
 complete -c zrs -n '__zrs_in verify' -l mode -r -f -a 'auto history current' -d 'Compare the histories, with packs explained (auto) or not (history), or the current state alone (current)'
 complete -c zrs -n '__zrs_in verify' -l quick -d 'Compare transaction ids and lengths, and not the data'
 complete -c zrs -n '__zrs_in verify' -l range -r -f -d 'Compare only transactions from A to B, both inclusive and optional'
-complete -c zrs -n '__zrs_in verify' -l allow-behind -d 'Let the exit code be 0 if A only lacks the last transactions of B'
+complete -c zrs -n '__zrs_in verify' -l allow-behind -d 'Let the exit code be 0 if A, unless it has none at all, only lacks the last transactions of B'
 complete -c zrs -n '__zrs_in verify' -l timeout -r -f -d 'Give up when an address does not answer for this long'
 complete -c zrs -n '__zrs_in verify' -l digest -d 'Print digests of the history and of the current state of A'
 complete -c zrs -n '__zrs_in verify' -l at -r -f -d 'With --digest, the digests after the last transaction that is not later than this transaction id or time'

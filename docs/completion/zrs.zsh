@@ -100,7 +100,7 @@ _zrs() {
                 '(--mode)--mode=[Compare the histories, with packs explained (auto) or not (history), or the current state alone (current)]:MODE:(auto history current)' \
                 '(--quick)--quick[Compare transaction ids and lengths, and not the data]' \
                 '(--range)--range=[Compare only transactions from A to B, both inclusive and optional]:A..B: ' \
-                '(--allow-behind)--allow-behind[Let the exit code be 0 if A only lacks the last transactions of B]' \
+                '(--allow-behind)--allow-behind[Let the exit code be 0 if A, unless it has none at all, only lacks the last transactions of B]' \
                 '(--timeout)--timeout=[Give up when an address does not answer for this long]:TIME: ' \
                 '(--digest)--digest[Print digests of the history and of the current state of A]' \
                 '(--at)--at=[With --digest, the digests after the last transaction that is not later than this transaction id or time]:WHEN: ' \

@@ -1,6 +1,7 @@
 package dump
 
 import (
+	"context"
 	"errors"
 	"io"
 	"math"
@@ -28,7 +29,7 @@ type BlobCopier struct {
 const syncBlobs = 256
 
 // Copy copies a blob. It is in its place, and durable, after a later Copy or Sync.
-func (c *BlobCopier) Copy(oid fs.OID, tid fs.TID) error {
+func (c *BlobCopier) Copy(ctx context.Context, oid fs.OID, tid fs.TID) error {
 	src, err := c.From.Open(oid, tid)
 	if errors.Is(err, fs.ErrNoBlob) {
 		c.Lost++
@@ -43,7 +44,7 @@ func (c *BlobCopier) Copy(oid fs.OID, tid fs.TID) error {
 	if err != nil {
 		return err
 	}
-	n, err := copyBlob(dst, src)
+	n, err := copyBlob(ctx, dst, src)
 	if err != nil {
 		return err
 	}
@@ -62,8 +63,8 @@ func (c *BlobCopier) Sync() error {
 }
 
 // copyBlob writes a blob and commits it.
-func copyBlob(dst *fs.BlobWriter, src io.Reader) (int64, error) {
-	n, err := io.Copy(dst, src)
+func copyBlob(ctx context.Context, dst *fs.BlobWriter, src io.Reader) (int64, error) {
+	n, err := io.Copy(dst, fs.ContextReader(ctx, src))
 	if err == nil {
 		err = dst.Commit()
 	}

@@ -99,7 +99,7 @@ func (r *Restorer) txn(ctx context.Context, d *Decoder, txn fs.TxnHeader) error 
 			break
 		}
 		if err == nil {
-			err = r.object(txn.TID, obj)
+			err = r.object(ctx, txn.TID, obj)
 		}
 		if err == nil && obj.Size > readStep {
 			err = context.Cause(ctx)
@@ -132,7 +132,7 @@ func (r *Restorer) where(d *Decoder, err error) error {
 }
 
 // object restores a record.
-func (r *Restorer) object(tid fs.TID, obj *Object) error {
+func (r *Restorer) object(ctx context.Context, tid fs.TID, obj *Object) error {
 	switch {
 	case obj.Kind == Hash:
 		return fmt.Errorf("object %s: %w", obj.OID, ErrHashOnly)
@@ -142,16 +142,16 @@ func (r *Restorer) object(tid fs.TID, obj *Object) error {
 		}
 		return nil
 	case obj.Kind == Copy:
-		return r.copy(tid, obj)
+		return r.copy(ctx, tid, obj)
 	}
 	if err := r.w.Restore(fs.Restored{OID: obj.OID, TID: tid, Data: obj.Data}); err != nil {
 		return err
 	}
-	return r.blob(obj.OID, tid, obj.Data)
+	return r.blob(ctx, obj.OID, tid, obj.Data)
 }
 
 // copy restores a record that has the data of another transaction.
-func (r *Restorer) copy(tid fs.TID, obj *Object) error {
+func (r *Restorer) copy(ctx context.Context, tid fs.TID, obj *Object) error {
 	found, err := r.w.Copy(obj.OID, tid, obj.From)
 	if err != nil || found.Length > maxBlobRecord {
 		return err
@@ -160,14 +160,14 @@ func (r *Restorer) copy(tid fs.TID, obj *Object) error {
 	if err := r.w.ReadData(data, found.Offset); err != nil {
 		return err
 	}
-	return r.blob(obj.OID, tid, data)
+	return r.blob(ctx, obj.OID, tid, data)
 }
 
 // maxBlobRecord is more than the record of a blob has: the name of its class.
 const maxBlobRecord = 4 << 10
 
 // blob copies the blob of a record with this data, if it has one.
-func (r *Restorer) blob(oid fs.OID, tid fs.TID, data []byte) error {
+func (r *Restorer) blob(ctx context.Context, oid fs.OID, tid fs.TID, data []byte) error {
 	if !pickle.IsBlobRecord(data) {
 		return nil
 	}
@@ -198,7 +198,7 @@ func (r *Restorer) blob(oid fs.OID, tid fs.TID, data []byte) error {
 	if err != nil {
 		return err
 	}
-	n, err := copyBlob(dst, src)
+	n, err := copyBlob(ctx, dst, src)
 	r.Copied++
 	r.BlobBytes += n
 	return err

@@ -195,7 +195,13 @@ func TestRestorer_Restore_blobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &BlobCopier{From: from, To: to}
-	text := mustDump(t, &Dumper{Blob: c.Copy}, source)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.Copy(ctx, 2, 0x03f4bd756aaaaaaa); !errors.Is(err, context.Canceled) || c.Copied > 0 {
+		t.Fatalf("interrupted: %v, copied %d blobs", err, c.Copied)
+	}
+	blob := func(oid fs.OID, tid fs.TID) error { return c.Copy(t.Context(), oid, tid) }
+	text := mustDump(t, &Dumper{Blob: blob}, source)
 	if err := c.Sync(); err != nil || c.Copied != 9 || c.Lost != 0 {
 		t.Fatalf("Sync() = %v, copied %d blobs, lost %d", err, c.Copied, c.Lost)
 	}

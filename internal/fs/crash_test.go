@@ -206,6 +206,46 @@ func crashAt(t *testing.T, source []byte, finish, sync, k int) (*faultyFile, TID
 	return file, acknowledged, nil
 }
 
+// A cuttableFile can be truncated, as a full disk lets one do, when its writes
+// and syncs fail.
+type cuttableFile struct{ *faultyFile }
+
+func (f cuttableFile) Truncate(size int64) error {
+	f.now = f.now[:size]
+	return nil
+}
+
+// TestWriter_CloseFails makes every write and sync of Close fail in turn, with much that
+// was not written before: the file is as it was.
+func TestWriter_CloseFails(t *testing.T) {
+	source := crashSource(t)
+	for k := 0; ; k++ {
+		file := &faultyFile{left: 1 << 30}
+		w := openWriter(t, filepath.Join(t.TempDir(), "Data.fs"), WriterOptions{wrap: func(f dataFile) dataFile {
+			file.dataFile, file.now = f, bytes.Clone(MagicPython3[:])
+			return cuttableFile{file}
+		}})
+		r := NewReader(bytes.NewReader(source), "", FirstOffset, int64(len(source)))
+		for txn, err := range r.All() {
+			if err = errors.Join(err, copyTxn(r, txn, w)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file.left = k
+		err := w.Close()
+		file.dataFile.Close()
+		if err == nil {
+			if k < 3 || !bytes.Equal(file.now, source) {
+				t.Errorf("%d operations, %d bytes", k, len(file.now))
+			}
+			return
+		}
+		if !errors.Is(err, errInjected) || !bytes.Equal(file.now, MagicPython3[:]) {
+			t.Errorf("operation %d: %v, %d bytes are left", k, err, len(file.now))
+		}
+	}
+}
+
 func checkSurvivor(t *testing.T, what string, image, source []byte, acknowledged TID) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "Data.fs")

@@ -507,8 +507,8 @@ func (w *Writer) fail(err error) error {
 
 // Close makes what was committed durable, saves the index, and lets go of the
 // file and its lock. A transaction in progress is given up. If the writer has
-// failed, the file is cut back to what is durable, and Close returns what went
-// wrong with that; the failure itself was returned before.
+// failed, or fails now, the file is cut back to what is durable, and Close returns
+// what went wrong with that; an earlier failure itself was returned before.
 func (w *Writer) Close() error {
 	var errs []error
 	if w.err == nil && w.held {
@@ -516,8 +516,9 @@ func (w *Writer) Close() error {
 	}
 	if w.err == nil {
 		errs = append(errs, w.Abort(), w.Sync(), w.saveIndex())
-	} else if tip := w.log.Tip(); w.StillNamed() == nil {
-		errs = append(errs, w.file.Truncate(tip.Offset))
+	}
+	if w.err != nil && w.StillNamed() == nil {
+		errs = append(errs, w.file.Truncate(w.log.Tip().Offset))
 	}
 	w.log.close(os.ErrClosed)
 	errs = append(errs, w.file.Close(), w.lock.Unlock()) // the lock last: the index must be ours

@@ -188,7 +188,7 @@ func (s *saver) saveBlobs(ctx context.Context) error {
 	c := &dump.BlobCopier{From: s.blobs, To: to, Missing: s.missing}
 	err = s.eachBlob(ctx, func(oid fs.OID, tid fs.TID) error {
 		before := c.Bytes
-		err := c.Copy(oid, tid)
+		err := c.Copy(ctx, oid, tid)
 		s.done(c.Bytes - before)
 		return err
 	})

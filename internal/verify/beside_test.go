@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,40 @@ func indexed(t *testing.T, data []byte, change func(*fs.Index), end int64) strin
 		t.Fatal(err)
 	}
 	return path
+}
+
+// A file of no bytes is a note, and damage if there was a database.
+func TestSound_NoBytes(t *testing.T) {
+	blobs, err := fs.OpenBlobDir(corpusDir + "/blobs_bushy/blobs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, err := fs.OpenBlobDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := corpusFile(t, "damage_base/Data.fs")
+	for _, tt := range []struct {
+		name    string
+		indexed bool
+		blobs   *fs.BlobDir
+		want    error
+	}{
+		{"alone", false, nil, nil},
+		{"no-blobs", false, none, nil},
+		{"index", true, nil, ErrUnsound},
+		{"blobs", false, blobs, ErrUnsound},
+	} {
+		path := writeFile(t, nil)
+		if tt.indexed {
+			path = indexed(t, base, func(*fs.Index) {}, int64(len(base)))
+			rewrite(t, path, nil)
+		}
+		o := sound(t, path, Options{Blobs: tt.blobs})
+		if !errors.Is(o.Err(), tt.want) || len(o.findings) != 1 || o.findings[0].Kind != KindNoBytes || o.findings[0].Offset != NoOffset {
+			t.Errorf("%s: %v, %+v", tt.name, o.Err(), o.findings)
+		}
+	}
 }
 
 func TestSound_Index(t *testing.T) {

@@ -136,7 +136,7 @@ type comparer struct {
 	unequal int64          // offset of a transaction to be passed record by record
 	blobs   errgroup.Group // comparisons of blob files, beside the rest
 
-	mu    sync.Mutex // guards what those write: first; result.Differences, their count, Blobs and BlobsMissing
+	mu    sync.Mutex // guards what those write: first; in result the Differences, their count, Blobs, and of the sides BlobsMissing and Replaced
 	first fs.TID     // of what differs
 }
 
@@ -389,6 +389,11 @@ func (c *comparer) only(ctx context.Context, s, other *side) error {
 				return err
 			}
 		}
+		if !explained || c.opts.Mode != ModeCurrent { // else it may be of no account
+			if err := c.ownBlob(ctx, s, rec); err != nil {
+				return err
+			}
+		}
 		if explained {
 			other.res.PackedRecords++
 			other.missing.set(rec.OID, missed{rec.TID, rec.Length == 0})
@@ -530,18 +535,24 @@ func (c *comparer) conclude(ctx context.Context) error {
 	slices.SortStableFunc(r.Differences, func(x, y Difference) int {
 		return cmp.Or(cmp.Compare(x.TID, y.TID), cmp.Compare(x.OID, y.OID), cmp.Compare(x.Side, y.Side))
 	})
-	missing := a.res.BlobsMissing + b.res.BlobsMissing // each of them is a difference
 	switch {
 	case a.res.Damage != nil || b.res.Damage != nil:
 		r.Relation = Damaged
-	case r.DifferenceCount > missing || c.parted:
+	case c.differing():
 		r.Relation = Diverged
-	case missing > 0:
+	case r.DifferenceCount > 0:
 		r.Relation, r.ButForBlobs = Damaged, c.related()
 	default:
 		r.Relation = c.related()
 	}
 	return nil
+}
+
+// differing reports whether anything else than missing blobs, each of which is a
+// difference, sets the two apart.
+func (c *comparer) differing() bool {
+	missing := c.sides[0].res.BlobsMissing + c.sides[1].res.BlobsMissing
+	return c.parted || c.result.DifferenceCount > missing
 }
 
 // related returns the relation of two that have not diverged.

@@ -41,7 +41,7 @@ type blobSum struct {
 func (c *comparer) sameBlob(ctx context.Context, rec *fs.Record, certain bool) error {
 	a, b := c.sides[0], c.sides[1]
 	if a.file != nil && b.file != nil {
-		c.startBlobFiles(rec.OID, rec.TID, certain)
+		c.startBlobFiles(ctx, rec.OID, rec.TID, certain)
 		return nil
 	}
 	var sums [2]blobSum
@@ -55,9 +55,30 @@ func (c *comparer) sameBlob(ctx context.Context, rec *fs.Record, certain bool) e
 	return nil
 }
 
+// ownBlob looks for the blob of the record that s stands on, in a transaction that
+// the other side lacks.
+func (c *comparer) ownBlob(ctx context.Context, s *side, rec *fs.Record) error {
+	if c.opts.Blobs == BlobsNone || !s.HasBlobs {
+		return nil
+	}
+	data, err := s.data()
+	if err != nil || !pickle.IsBlobRecord(data) {
+		return err
+	}
+	f, err := s.openBlob(ctx, rec)
+	if errors.Is(err, fs.ErrNoBlob) {
+		c.blobMissing(s, rec.TID, rec.OID)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // startBlobFiles begins to compare the files of a blob.
-func (c *comparer) startBlobFiles(oid fs.OID, tid fs.TID, certain bool) {
-	c.blobs.Go(func() error { return c.blobFiles(oid, tid, certain) })
+func (c *comparer) startBlobFiles(ctx context.Context, oid fs.OID, tid fs.TID, certain bool) {
+	c.blobs.Go(func() error { return c.blobFiles(ctx, oid, tid, certain) })
 }
 
 // lonelyBlob sums up the blob of the record that s stands on.
@@ -66,12 +87,7 @@ func (c *comparer) lonelyBlob(ctx context.Context, s *side, rec *fs.Record, cert
 	if !s.HasBlobs {
 		return sum, nil
 	}
-	var f io.ReadCloser
-	if s.file != nil {
-		f, err = s.blobs.Open(rec.OID, rec.TID)
-	} else {
-		f, err = s.stream.Blob(ctx)
-	}
+	f, err := s.openBlob(ctx, rec)
 	if errors.Is(err, fs.ErrNoBlob) {
 		return sum, nil
 	}
@@ -88,14 +104,22 @@ func (c *comparer) lonelyBlob(ctx context.Context, s *side, rec *fs.Record, cert
 			sum.size = fi.Size()
 		}
 	default:
-		sum.size, sum.sum, err = c.digestBlob(f)
+		sum.size, sum.sum, err = c.digestBlob(ctx, f)
 	}
 	return sum, err
 }
 
-func (c *comparer) digestBlob(r io.Reader) (size int64, sum [sha256.Size]byte, err error) {
+// openBlob opens the blob of the record that s stands on.
+func (s *side) openBlob(ctx context.Context, rec *fs.Record) (io.ReadCloser, error) {
+	if s.file == nil {
+		return s.stream.Blob(ctx)
+	}
+	return s.blobs.Open(rec.OID, rec.TID)
+}
+
+func (c *comparer) digestBlob(ctx context.Context, r io.Reader) (size int64, sum [sha256.Size]byte, err error) {
 	h := sha256.New()
-	size, err = io.CopyBuffer(onlyWriter{h}, r, make([]byte, blobBlock))
+	size, err = io.CopyBuffer(onlyWriter{h}, fs.ContextReader(ctx, r), make([]byte, blobBlock))
 	h.Sum(sum[:0])
 	c.opts.Progress.Bytes.Add(size)
 	return size, sum, err
@@ -107,6 +131,13 @@ func (c *comparer) compareBlobSums(tid fs.TID, oid fs.OID, s *side, ours, theirs
 	var sums [2]blobSum
 	sums[s.number], sums[1-s.number] = ours.blob, theirs.blob
 	c.judgeBlobs(tid, oid, sums)
+}
+
+// lonelyBlobThere takes note of it if a record that s alone has lacks its blob.
+func (c *comparer) lonelyBlobThere(s *side, tid fs.TID, oid fs.OID, l *lonely) {
+	if l.blob.known && l.blob.certain && !l.blob.there {
+		c.blobMissing(s, tid, oid)
+	}
 }
 
 func (c *comparer) judgeBlobs(tid fs.TID, oid fs.OID, sums [2]blobSum) {
@@ -142,20 +173,34 @@ func (c *comparer) blobsThere(tid fs.TID, oid fs.OID, sums [2]blobSum) bool {
 		if !sum.known || sum.there {
 			continue
 		}
-		c.mu.Lock()
-		c.result.Sides[i].BlobsMissing++
-		c.mu.Unlock()
-		d := Difference{Kind: DiffBlobMissing, Side: i, TID: tid, OID: oid, Class: blobClass}
-		if s := c.sides[i]; s.file != nil {
-			d.Detail = s.blobs.Path(oid, tid)
-		}
-		c.note(d)
+		c.blobMissing(c.sides[i], tid, oid)
 	}
 	return sums[0].there && sums[1].there
 }
 
+// blobMissing takes note of a blob that s lacks, unless a pack has replaced the file
+// meanwhile, which may have taken it.
+func (c *comparer) blobMissing(s *side, tid fs.TID, oid fs.OID) {
+	d := Difference{Kind: DiffBlobMissing, Side: s.number, TID: tid, OID: oid, Class: blobClass}
+	gone := false
+	if s.file != nil {
+		d.Detail = s.blobs.Path(oid, tid)
+		gone = replaced(s.Source.file)
+	}
+	c.mu.Lock()
+	if gone {
+		s.res.Replaced = true
+	} else {
+		s.res.BlobsMissing++
+	}
+	c.mu.Unlock()
+	if !gone {
+		c.note(d)
+	}
+}
+
 // blobFiles compares the files of a blob. It runs beside the rest.
-func (c *comparer) blobFiles(oid fs.OID, tid fs.TID, certain bool) error {
+func (c *comparer) blobFiles(ctx context.Context, oid fs.OID, tid fs.TID, certain bool) error {
 	var files [2]*os.File
 	var infos [2]os.FileInfo
 	var sums [2]blobSum
@@ -185,7 +230,7 @@ func (c *comparer) blobFiles(oid fs.OID, tid fs.TID, certain bool) error {
 	if c.opts.Progress.Total.Load() > 0 {
 		c.opts.Progress.Total.Add(sums[0].size + sums[1].size)
 	}
-	same, err := c.sameContents(files)
+	same, err := c.sameContents(ctx, files)
 	if err != nil || same {
 		if err == nil {
 			c.judgeBlobs(tid, oid, sums)
@@ -196,7 +241,7 @@ func (c *comparer) blobFiles(oid fs.OID, tid fs.TID, certain bool) error {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		if sums[i].size, sums[i].sum, err = c.digestBlob(f); err != nil {
+		if sums[i].size, sums[i].sum, err = c.digestBlob(ctx, f); err != nil {
 			return err
 		}
 	}
@@ -205,9 +250,12 @@ func (c *comparer) blobFiles(oid fs.OID, tid fs.TID, certain bool) error {
 }
 
 // sameContents reports whether two files have the same bytes.
-func (c *comparer) sameContents(files [2]*os.File) (bool, error) {
+func (c *comparer) sameContents(ctx context.Context, files [2]*os.File) (bool, error) {
 	bufs := [2][]byte{make([]byte, blobBlock), make([]byte, blobBlock)}
 	for {
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
 		var n [2]int
 		ended := false
 		for i, f := range files {

@@ -26,10 +26,10 @@ func (c *comparer) explain(ctx context.Context) error {
 			return err
 		}
 	}
-	if c.result.DifferenceCount > 0 || c.parted {
+	a, b := c.sides[0], c.sides[1]
+	if c.differing() {
 		return c.complete(ctx)
 	}
-	a, b := c.sides[0], c.sides[1]
 	if c.result.Transactions == 0 && a.res.Transactions > 0 && b.res.Transactions > 0 {
 		// A pack may have taken what they had in common. But nothing says that
 		// they are one database.

@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,7 +32,15 @@ func TestCompare_Blobs(t *testing.T) {
 		{"missing-and-altered", "1 a=1>bc b* c*world", "1 a=1>bc b*hello c*World", "damaged blob-missing 1 b", "damaged blob-missing 1 b", "diverged blob-missing 1 b, blob 1 c"},
 		{"missing-and-behind", "1 a=1>bc b* c*world", "1 a=1>bc b*hello c*world; 2 a=2", "damaged blob-missing 1 b", "damaged blob-missing 1 b", "damaged blob-missing 1 b"},
 		{"packed", "1p a=1>bc b*hello c*world", "1 a=1>bc b*hello c*World d*lost", "equal-after-pack", "equal-after-pack", "diverged blob 1 c"},
-		{"only-on-one-side", good, good + "; 2 b*", "behind", "behind", "behind"},
+		{"only-on-one-side", good, good + "; 2 b*new", "behind", "behind", "behind"},
+		{"missing-on-one-side", good, good + "; 2 b*", "damaged blob-missing 2 b", "damaged blob-missing 2 b", "damaged blob-missing 2 b"},
+		{"missing-and-ahead", good + "; 2 b*; 3 c*here", good, "damaged blob-missing 2 b", "damaged blob-missing 2 b", "damaged blob-missing 2 b"},
+		{"missing-in-a-fork", good + "; 2 b*; 3 c*", good + "; 4 b*new", "diverged blob-missing 2 b, blob-missing 3 c", "diverged blob-missing 2 b, blob-missing 3 c", "diverged blob-missing 2 b, blob-missing 3 c"},
+		{"missing-where-packed-away", "1p a=1>b; 3p b*new", "1 a=1>b b*; 2 b*; 3 b*new", "damaged blob-missing 1 b, blob-missing 2 b", "damaged blob-missing 1 b, blob-missing 2 b", "damaged blob-missing 1 b, blob-missing 2 b"},
+		{"missing-in-a-record", "1 a=1", "1 a=1 b*", "diverged record 1 b, blob-missing 1 b", "diverged record 1 b, blob-missing 1 b", "diverged record 1 b, blob-missing 1 b"},
+		{"missing-in-another-record", "1 a=1 b=1", "1 a=1 b*", "diverged data 1 b, blob-missing 1 b", "diverged data 1 b, blob-missing 1 b", "diverged data 1 b, blob-missing 1 b"},
+		{"missing-in-garbage-at-the-end", "1p a=1", "1p a=1; 2 b*", "damaged blob-missing 2 b", "damaged blob-missing 2 b", "damaged blob-missing 2 b"},
+		{"missing-and-unrelated", "1p a=1", "2p a=1 b*", "diverged unrelated 2, blob-missing 2 b", "diverged unrelated 2, blob-missing 2 b", "diverged unrelated 2, blob-missing 2 b"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -74,6 +84,67 @@ func TestCompare_BlobsOfOneSide(t *testing.T) {
 	}
 	if got := differences(c); got != "blob-missing 1 c" || c.Sides[0].BlobsMissing != 1 || c.Sides[1].BlobsMissing != 0 {
 		t.Errorf("got %s, %+v", got, c.Sides)
+	}
+}
+
+// An interruption ends the reading of a blob, however large it is.
+func TestBlobs_Interrupted(t *testing.T) {
+	a, b := pair(t, "1 a=1>b b*hello", "1 a=1>b b*hello")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := &comparer{opts: CompareOptions{Blobs: BlobsContent, Progress: new(Progress)}, sides: [2]*side{{Source: a}, {Source: b}}}
+	c.sides[0].file, c.sides[1].file = new(fileStream), new(fileStream)
+	if err := c.blobFiles(ctx, 1, tidOf(1), true); !errors.Is(err, context.Canceled) {
+		t.Errorf("comparing: %v", err)
+	}
+	rec := &fs.Record{OID: 1, TID: tidOf(1)}
+	if _, err := c.lonelyBlob(ctx, c.sides[0], rec, true); !errors.Is(err, context.Canceled) {
+		t.Errorf("comparing what did not stand side by side: %v", err)
+	}
+	w := &hashWorker{hasher: newHasher(a.file, DigestOptions{Blobs: a.blobs}), r: a.file.Reader(fs.FirstOffset, a.file.Size())}
+	txn, err := w.r.Next()
+	if err == nil {
+		err = w.txn(ctx, txn, new(txnDigest))
+	}
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("digests: %v", err)
+	}
+}
+
+// Blobs that a pack took, which replaced the file meanwhile, are not missing.
+func TestCompare_Replaced(t *testing.T) {
+	a, b := pair(t, "1 a=1>b b*hello", "1 a=1>b b*; 2 b*")
+	path := b.file.Path()
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	rewrite(t, path, []byte("FS30"))
+	c := compare(t, a, b, blobOptions(BlobsContent))
+	if c.Relation != Behind || !c.Sides[1].Replaced || c.Sides[0].Replaced || c.DifferenceCount > 0 {
+		t.Errorf("%s, %s, %+v", c.Relation, differences(c), c.Sides)
+	}
+}
+
+// What two are but for the blobs that are missing, wherever these are.
+func TestCompare_ButForBlobs(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want Relation
+	}{
+		{"1 a=1>b b*x; 2 b*", "1 a=1>b b*x", Ahead},
+		{"1p a=1>b; 3p b*new", "1 a=1>b b*; 2 b*; 3 b*new", EqualAfterPack},
+		{"1p a=1", "1p a=1; 2 b*", EqualAfterPack},
+		{"1p a=1>b b*", "1p a=1>b b*; 2 c=1", EqualAfterPack},
+	} {
+		a, b := pair(t, tt.a, tt.b)
+		if c := compare(t, a, b, blobOptions(BlobsExist)); c.Relation != Damaged || c.ButForBlobs != tt.want {
+			t.Errorf("%s | %s: %s, but for blobs %s, want %s", tt.a, tt.b, c.Relation, c.ButForBlobs, tt.want)
+		}
+	}
+	// To the current state, what is superseded does not count.
+	a, b := pair(t, "1p a=1>b; 3p b*new", "1 a=1>b b*; 2 b*; 3 b*new")
+	if c := compare(t, a, b, CompareOptions{Mode: ModeCurrent, Blobs: BlobsContent}); c.Relation != EqualAfterPack {
+		t.Errorf("current: %s, %s", c.Relation, differences(c))
 	}
 }
 

@@ -28,7 +28,7 @@ func (c *comparer) passEqual(ctx context.Context) error {
 			c.sameTo = pos + int64(commonPrefix(wa, wb))
 		}
 		n := fs.WholeTransactions(wa[:min(c.sameTo-pos, int64(len(wa)))])
-		done, err := c.passEqualBytes(wa[:n:n], pos)
+		done, err := c.passEqualBytes(ctx, wa[:n:n], pos)
 		if err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func commonPrefix(a, b []byte) int {
 // passEqualBytes passes whole transactions, b, that both files have at the offset
 // pos. It returns how many bytes of them it passed: with the rest something is
 // wrong, which reading them in the other way will tell.
-func (c *comparer) passEqualBytes(b []byte, pos int64) (done int64, err error) {
+func (c *comparer) passEqualBytes(ctx context.Context, b []byte, pos int64) (done int64, err error) {
 	r := c.sides[0].Source.file.ReaderOf(b, pos)
 	last := max(c.sides[0].res.Last, c.sides[1].res.Last)
 	for {
@@ -71,7 +71,7 @@ func (c *comparer) passEqualBytes(b []byte, pos int64) (done int64, err error) {
 		}
 		if txn.Status != fs.StatusUndone {
 			before := c.found
-			records, err := c.equalRecords(r, txn)
+			records, err := c.equalRecords(ctx, r, txn)
 			if err != nil {
 				return done, unlessDamage(err)
 			}
@@ -108,7 +108,7 @@ func (c *comparer) equalBack(r *fs.Reader) error {
 
 // equalRecords passes the records of a transaction that is the same in both
 // files.
-func (c *comparer) equalRecords(r *fs.Reader, txn *fs.Txn) (count int64, err error) {
+func (c *comparer) equalRecords(ctx context.Context, r *fs.Reader, txn *fs.Txn) (count int64, err error) {
 	for {
 		rec, err := r.NextRecord()
 		if isEnd(err) {
@@ -127,7 +127,7 @@ func (c *comparer) equalRecords(r *fs.Reader, txn *fs.Txn) (count int64, err err
 			c.supersede(s, rec.OID, txn.Status)
 		}
 		if c.opts.Blobs != BlobsNone {
-			if err := c.equalBlob(r, rec); err != nil {
+			if err := c.equalBlob(ctx, r, rec); err != nil {
 				return count, err
 			}
 		}
@@ -136,7 +136,7 @@ func (c *comparer) equalRecords(r *fs.Reader, txn *fs.Txn) (count int64, err err
 
 // equalBlob compares the blobs of a record that is the same in both files, if it
 // is a blob's.
-func (c *comparer) equalBlob(r *fs.Reader, rec *fs.Record) error {
+func (c *comparer) equalBlob(ctx context.Context, r *fs.Reader, rec *fs.Record) error {
 	found, err := r.Resolve()
 	if err != nil || found.Gone {
 		return err
@@ -145,6 +145,6 @@ func (c *comparer) equalBlob(r *fs.Reader, rec *fs.Record) error {
 	if err != nil || !mayBeBlob(data) {
 		return err
 	}
-	c.startBlobFiles(rec.OID, rec.TID, pickle.IsBlobRecord(data))
+	c.startBlobFiles(ctx, rec.OID, rec.TID, pickle.IsBlobRecord(data))
 	return nil
 }

@@ -266,11 +266,15 @@ func (c *comparer) settleObject(s *side, tid fs.TID, oid fs.OID, ours, theirs *l
 			d.Detail = "the last of several records of the object in this transaction"
 			d.describe(1-s.number, theirs)
 		case c.mayLack(s):
+			if c.opts.Mode != ModeCurrent { // else it may be of no account
+				c.lonelyBlobThere(c.sides[1-s.number], tid, oid, theirs)
+			}
 			c.packed = true
 			s.res.PackedRecords++
 			s.missing.set(oid, missed{tid, theirs.size < 0})
 			return
 		default:
+			c.lonelyBlobThere(c.sides[1-s.number], tid, oid, theirs)
 			d.Kind, d.Side = DiffRecord, s.number
 			d.describe(1-s.number, theirs)
 		}
@@ -279,6 +283,8 @@ func (c *comparer) settleObject(s *side, tid fs.TID, oid fs.OID, ours, theirs *l
 		c.compareBlobSums(tid, oid, s, ours, theirs)
 		return
 	default:
+		c.lonelyBlobThere(s, tid, oid, ours)
+		c.lonelyBlobThere(c.sides[1-s.number], tid, oid, theirs)
 		if ours.class != "" {
 			d.Class = ours.class
 		}

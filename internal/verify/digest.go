@@ -177,10 +177,10 @@ func (h *hasher) each(ctx context.Context, records bool, fn func(*txnDigest) err
 		if s.Large {
 			return nil
 		}
-		return h.span(s, records)
+		return h.span(ctx, s, records)
 	}, func(s *fs.Span, d *hashed) error {
 		if d == nil {
-			d = h.span(s, records)
+			d = h.span(ctx, s, records)
 		}
 		for i := range d.txns {
 			t := &d.txns[i]
@@ -206,7 +206,7 @@ func (h *hasher) each(ctx context.Context, records bool, fn func(*txnDigest) err
 }
 
 // span computes the digests of the transactions of a span.
-func (h *hasher) span(s *fs.Span, records bool) *hashed {
+func (h *hasher) span(ctx context.Context, s *fs.Span, records bool) *hashed {
 	w := &hashWorker{hasher: h, r: s.Reader(s.Offset), records: records}
 	var d hashed
 	for {
@@ -225,7 +225,7 @@ func (h *hasher) span(s *fs.Span, records bool) *hashed {
 			continue
 		}
 		t := txnDigest{offset: txn.Offset, tid: txn.TID, status: txn.Status}
-		if err := w.txn(txn, &t); err != nil {
+		if err := w.txn(ctx, txn, &t); err != nil {
 			d.err = err
 			return &d
 		}
@@ -244,7 +244,7 @@ type hashWorker struct {
 }
 
 // txn computes the digest of a transaction.
-func (w *hashWorker) txn(txn *fs.Txn, t *txnDigest) error {
+func (w *hashWorker) txn(ctx context.Context, txn *fs.Txn, t *txnDigest) error {
 	w.texts(txn, t)
 	if err := w.findLast(); err != nil {
 		return err
@@ -263,7 +263,7 @@ func (w *hashWorker) txn(txn *fs.Txn, t *txnDigest) error {
 		if err != nil {
 			return err
 		}
-		if err := w.record(rec, t, &sum); err != nil {
+		if err := w.record(ctx, rec, t, &sum); err != nil {
 			return err
 		}
 		count++
@@ -317,7 +317,7 @@ const (
 )
 
 // record computes the digest of a record, and adds it to what it is part of.
-func (w *hashWorker) record(rec *fs.Record, t *txnDigest, sum *digestSum) error {
+func (w *hashWorker) record(ctx context.Context, rec *fs.Record, t *txnDigest, sum *digestSum) error {
 	found, err := w.r.Resolve()
 	if err != nil {
 		return err
@@ -328,11 +328,11 @@ func (w *hashWorker) record(rec *fs.Record, t *txnDigest, sum *digestSum) error 
 	w.buf = append(w.buf, 0)
 	if !found.Gone {
 		kind = recordData
-		if err := w.data(rec, found); err != nil {
+		if err := w.data(ctx, rec, found); err != nil {
 			return err
 		}
 		if w.opts.Blobs != nil {
-			if kind, err = w.blob(oid, tid, found, t); err != nil {
+			if kind, err = w.blob(ctx, oid, tid, found, t); err != nil {
 				return err
 			}
 		}
@@ -355,7 +355,7 @@ func (w *hashWorker) record(rec *fs.Record, t *txnDigest, sum *digestSum) error 
 }
 
 // data adds the digest of a record's data.
-func (w *hashWorker) data(rec *fs.Record, found fs.Resolved) error {
+func (w *hashWorker) data(ctx context.Context, rec *fs.Record, found fs.Resolved) error {
 	var sum [sha256.Size]byte
 	if found.Offset == rec.DataOffset() && found.Length <= blobBlock {
 		data, err := w.r.Data()
@@ -365,7 +365,8 @@ func (w *hashWorker) data(rec *fs.Record, found fs.Resolved) error {
 		sum = sha256.Sum256(data)
 	} else {
 		h := sha256.New()
-		if _, err := io.CopyBuffer(onlyWriter{h}, io.NewSectionReader(w.f, found.Offset, found.Length), w.blockBuffer()); err != nil {
+		data := fs.ContextReader(ctx, io.NewSectionReader(w.f, found.Offset, found.Length))
+		if _, err := io.CopyBuffer(onlyWriter{h}, data, w.blockBuffer()); err != nil {
 			return err
 		}
 		h.Sum(sum[:0])
@@ -385,7 +386,7 @@ func (w *hashWorker) blockBuffer() []byte {
 }
 
 // blob adds the digest of a record's blob, if it has one.
-func (w *hashWorker) blob(oid fs.OID, tid fs.TID, found fs.Resolved, t *txnDigest) (kind byte, err error) {
+func (w *hashWorker) blob(ctx context.Context, oid fs.OID, tid fs.TID, found fs.Resolved, t *txnDigest) (kind byte, err error) {
 	start, err := w.r.Peek(found, blobStart)
 	if err != nil || !mayBeBlob(start) {
 		return recordData, err
@@ -402,7 +403,7 @@ func (w *hashWorker) blob(oid fs.OID, tid fs.TID, found fs.Resolved, t *txnDiges
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.CopyBuffer(onlyWriter{h}, f, w.blockBuffer()); err != nil {
+	if _, err := io.CopyBuffer(onlyWriter{h}, fs.ContextReader(ctx, f), w.blockBuffer()); err != nil {
 		return 0, err
 	}
 	t.blobs++

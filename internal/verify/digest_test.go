@@ -250,6 +250,46 @@ func TestCheckManifest(t *testing.T) {
 	}
 }
 
+// A file that a pack has marked, and that was cut short later, does not fit its
+// manifest, wherever it was cut. Something newer that is being written there
+// explains nothing, but for what the pack has removed.
+func TestCheckManifest_Torn(t *testing.T) {
+	path := filepath.Join(memoryDir(t), "Data.fs")
+	const packed = "1p a=1>b; 2p b=2; 3p a=2>b"
+	writeTxns(t, path, parseTxns(t, packed))
+	manifest := manifestOf(t, packed)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	starts := []int64{}
+	for txn, err := range fs.NewReader(bytes.NewReader(whole), "", fs.FirstOffset, int64(len(whole))).All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		starts = append(starts, txn.Offset)
+	}
+	for i, from := range starts {
+		to := int64(len(whole))
+		if i+1 < len(starts) {
+			to = starts[i+1]
+		}
+		for n := from + 1; n < to; n++ {
+			rewrite(t, path, whole[:n])
+			c, err := checkAgainst(t, manifest, path)
+			if err != nil || c.Tail == nil || c.ChangeCount != int64(len(starts)-i) {
+				t.Fatalf("cut at %d: %+v, %v", n, c, err)
+			}
+		}
+	}
+	voted := "\x00\x00\x00\x04\x00\x00\x00\x00" + "\x00\x00\x00\x00\x00\x00\x00\x17" + "c" +
+		"\x00\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00\x00\x00\x00\x17"
+	rewrite(t, path, append(slices.Clone(whole[:starts[2]]), voted...))
+	if c, err := checkAgainst(t, manifest, path); err != nil || c.Tail == nil || c.ChangeCount != 0 || c.PackedTransactions != 1 {
+		t.Errorf("something newer: %+v, %v", c, err)
+	}
+}
+
 // TestCheckManifest_EveryByte flips each byte of a file, and each is found:
 // as a change, or as damage.
 func TestCheckManifest_EveryByte(t *testing.T) {

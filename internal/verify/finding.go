@@ -9,6 +9,7 @@ import (
 // The kinds of findings beyond those of package fs. They are words of the
 // program's output, and do not change.
 const (
+	KindNoBytes   fs.Kind = "no-bytes"             // the file is empty
 	KindTxnTID    fs.Kind = "transaction-tid"      // all records of a transaction have another TID than its header
 	KindRecordTID fs.Kind = "record-tid"           // a record has another TID than its transaction
 	KindPrevChain fs.Kind = "prev-chain"           // a record's previous pointer leads past or beside the one before
@@ -86,6 +87,7 @@ var meanings = map[fs.Kind]string{
 	fs.KindBack:       "The object cannot be loaded as of this transaction, or loads as something else. The file cannot be packed.",
 	fs.KindTID:        "Ids must rise: the file cannot be packed, and replication may skip transactions. A clock or a copying tool did this, or damage.",
 	fs.KindMagic:      "ZODB does not open this file. Its first four bytes should be FS30.",
+	KindNoBytes:       "ZODB makes a new, empty database of this file. If there was a database here it is lost: do not start ZODB, " + otherCopy + ".",
 	KindTxnTID:        "The id of the transaction was damaged. Loading works; undo, replication and time travel meet another id than the objects have.",
 	KindRecordTID:     "The id of this revision is not its transaction's: caches and conflict resolution may go wrong. Loading works.",
 	KindPrevChain:     "Loading the object works. Its history is cut or mixed up: undo, historical connections and long-running readers may fail.",

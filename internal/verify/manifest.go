@@ -23,6 +23,9 @@ const (
 	manifestMagic = "zrs-manifest 1"
 	manifestEnd   = "end"
 
+	// manifestFields is how many a transaction has.
+	manifestFields = 5
+
 	// maxManifestLine bounds the memory for a line: a transaction of about as
 	// many records times 8.
 	maxManifestLine = 1 << 30
@@ -135,7 +138,7 @@ func (m *manifestReader) advance() error {
 	if err := m.read(); err != nil {
 		return err
 	}
-	fields := bytes.Split(m.line, []byte(" "))
+	fields := bytes.SplitN(m.line, []byte(" "), manifestFields+1)
 	if string(fields[0]) == manifestEnd {
 		m.ended = true
 		return m.checkEnd(fields)
@@ -162,7 +165,7 @@ func (m *manifestReader) checkEnd(fields [][]byte) error {
 var errManifestLine = errors.New("malformed")
 
 func (t *manifestTxn) parse(fields [][]byte) error {
-	if len(fields) != 5 || len(fields[0]) != 16 || len(fields[1]) != 2*sha256.Size || len(fields[2]) != 2*textsKept {
+	if len(fields) != manifestFields || len(fields[0]) != 16 || len(fields[1]) != 2*sha256.Size || len(fields[2]) != 2*textsKept {
 		return errManifestLine
 	}
 	tid, err := strconv.ParseUint(string(fields[0]), 16, 64)
@@ -249,12 +252,22 @@ func CheckManifest(ctx context.Context, f *fs.File, manifest io.Reader, opts Dig
 		return nil, err
 	}
 	for !m.ended { // behind the last transaction of the file
+		if tail != nil && !isLater(tail, m.next.tid) {
+			c.status = noTxn // the file was cut there, and not packed
+		}
 		if err := c.missing(c.status); err != nil {
 			return nil, err
 		}
 	}
 	c.result.Covered, c.result.Tail = m.next.tid, tail
 	return c.result, nil
+}
+
+// isLater reports whether what was left at the end of a file is a transaction later
+// than tid.
+func isLater(tail error, tid fs.TID) bool {
+	e, ok := errors.AsType[*fs.RecordError](tail)
+	return ok && e.TID > tid
 }
 
 type manifestCheck struct {

@@ -72,7 +72,7 @@ type Comparison struct {
 	// bytes: a zc.zrs secondary pickles it anew.
 	Extensions int64
 
-	Blobs int64 // blob files that were compared, or looked for
+	Blobs int64 // of what both have, that were compared or looked for
 }
 
 // A SideResult is what Compare finds about one of the two.
@@ -95,6 +95,7 @@ type SideResult struct {
 	Tail         error // an unfinished transaction at the end, which does not count
 	Damage       error // why it could not be read further
 	BlobsMissing int64 // records of blobs without the blob
+	Replaced     bool  // another file took the name meanwhile: blobs that it may have cost do not count as missing
 }
 
 // An OnlyTxn is a transaction that one side has.

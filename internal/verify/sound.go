@@ -109,7 +109,10 @@ func Sound(ctx context.Context, f *fs.File, o Options) (*Report, error) {
 	}
 	s := newSounder(f, o)
 	o.Progress.expect(s.work())
-	err := s.structure(ctx)
+	err := s.noBytes()
+	if err == nil {
+		err = s.structure(ctx)
+	}
 	if err == nil && o.Blobs != nil {
 		err = s.extraBlobs(ctx)
 	}
@@ -118,6 +121,30 @@ func Sound(ctx context.Context, f *fs.File, o Options) (*Report, error) {
 	}
 	s.report.Memory = s.idx.Bytes()
 	return &s.report, err
+}
+
+// noBytes tells of a file without any bytes. A database that is being made is one
+// for a moment; where an index or blobs are beside it, it was one.
+func (s *sounder) noBytes() error {
+	if s.f.Size() > 0 {
+		return nil
+	}
+	f := Finding{Kind: KindNoBytes, Severity: Note, Offset: NoOffset, Detail: "the file has no bytes at all"}
+	if s.saved.end > fs.FirstOffset {
+		f.Severity, f.File = Damage, s.saved.path
+		f.Detail += fmt.Sprintf("; its index is of %d bytes", s.saved.end)
+	} else if s.o.Blobs != nil {
+		for blob, err := range s.o.Blobs.All() {
+			if err != nil {
+				return err
+			}
+			f.Severity, f.File = Damage, blob.Path
+			f.Detail += "; there are blobs, such as " + blob.Path
+			break
+		}
+	}
+	s.found(&f)
+	return nil
 }
 
 // work is how much there is to do, as Progress counts it.
@@ -188,14 +215,17 @@ func (s *sounder) count(kind fs.Kind, severity Severity, n int64) {
 	s.report.Untold += n
 }
 
-// replaced reports whether another file has taken the name of ours, as a pack
-// makes it. What lies beside it then belongs to that one.
+// replaced reports whether another file has taken the name of ours.
 func (s *sounder) replaced() bool {
-	info, err := os.Stat(s.f.Path())
-	if err != nil || !os.SameFile(info, s.f.Info()) {
-		s.report.Replaced = true
-	}
+	s.report.Replaced = s.report.Replaced || replaced(s.f)
 	return s.report.Replaced
+}
+
+// replaced reports whether another file has taken the name of f, as a pack makes
+// it. What lies beside it then belongs to that one.
+func replaced(f *fs.File) bool {
+	info, err := os.Stat(f.Path())
+	return err != nil || !os.SameFile(info, f.Info())
 }
 
 // regions are parts of the file, in its order.

@@ -97,10 +97,12 @@ func (b *Bench) serve(ctx context.Context, kind string, f *Files, dir string) (*
 	return s, used, nil
 }
 
-// secondary keeps a database a replica of the one at an address.
-func (b *Bench) secondary(ctx context.Context, kind, from, data, blobs string) (*server, error) {
+// secondary keeps a database a replica of the one at an address. The flags are for
+// zrs.
+func (b *Bench) secondary(ctx context.Context, kind, from, data, blobs string, flags ...string) (*server, error) {
 	args := storageArgs(data, blobs)
 	if kind == ZRS {
+		args = append(flags, args...)
 		return b.startZRS(ctx, append([]string{"serve-secondary", "--replicate-from", from}, args...)...)
 	}
 	p, err := b.Python.Start(ctx, driver.Legacy, nil, "secondary.py", append([]string{"--from", from}, args...)...)

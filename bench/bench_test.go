@@ -96,7 +96,7 @@ func TestMeasurements(t *testing.T) {
 		}
 	})
 	limits, err := b.Limits(blobs)
-	if err != nil || len(limits) != 9 {
+	if err != nil || len(limits) != 10 {
 		t.Errorf("Limits() = %v, %v", limits, err)
 	}
 }

@@ -51,7 +51,9 @@ func (b *Bench) CatchUp(ctx context.Context, primary, secondary string, f *Files
 		ZCZRS:     b.catchUpZCZRS,
 		ZRS:       b.catchUpZRS(),
 		ZRS21:     b.catchUpZRS("--protocol=zc.zrs"),
-		ZRSServer: b.catchUpServer,
+		ZRSServer: b.catchUpServer(),
+
+		ZRS21Server: b.catchUpServer("--protocol=zc.zrs"),
 	}[secondary]
 	seconds, used, err := catchUp(ctx, server.address, f, replica, blobs)
 	if err != nil {
@@ -98,9 +100,11 @@ const (
 	// ZRSServer is the kind of a secondary that goes on to follow its primary.
 	ZRSServer = "zrs-server"
 
-	// ZRS21 is the kind of a secondary that takes its primary for zc.zrs, and
-	// speaks zrs2.1.
+	// ZRS21 is a secondary that takes its primary for zc.zrs, and speaks zrs2.1.
 	ZRS21 = "zrs2.1"
+
+	// ZRS21Server is the same of one that goes on.
+	ZRS21Server = "zrs2.1-server"
 )
 
 // A catchUpFunc has a new secondary get everything of f from an address.
@@ -146,32 +150,34 @@ func (b *Bench) catchUpZRS(flags ...string) catchUpFunc {
 	}
 }
 
-func (b *Bench) catchUpServer(ctx context.Context, address string, f *Files, data, blobs string) (seconds float64, used *Usage, err error) {
-	ctx, cancel := context.WithTimeout(ctx, catchUpLimit)
-	defer cancel()
-	began := time.Now()
-	s, err := b.secondary(ctx, ZRS, address, data, blobs)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer s.stop()
-	for {
-		ok, err := endsWith(data, f)
+func (b *Bench) catchUpServer(flags ...string) catchUpFunc {
+	return func(ctx context.Context, address string, f *Files, data, blobs string) (seconds float64, used *Usage, err error) {
+		ctx, cancel := context.WithTimeout(ctx, catchUpLimit)
+		defer cancel()
+		began := time.Now()
+		s, err := b.secondary(ctx, ZRS, address, data, blobs, flags...)
 		if err != nil {
 			return 0, nil, err
 		}
-		if ok {
-			break
+		defer s.stop()
+		for {
+			ok, err := endsWith(data, f)
+			if err != nil {
+				return 0, nil, err
+			}
+			if ok {
+				break
+			}
+			select {
+			case <-time.After(time.Millisecond):
+			case <-ctx.Done():
+				return 0, nil, fmt.Errorf("zrs serve-secondary: %w", context.Cause(ctx))
+			}
 		}
-		select {
-		case <-time.After(time.Millisecond):
-		case <-ctx.Done():
-			return 0, nil, fmt.Errorf("zrs serve-secondary: %w", context.Cause(ctx))
-		}
+		took := time.Since(began)
+		used, err = UsageOf(s.pid)
+		return took.Seconds(), used, err
 	}
-	took := time.Since(began)
-	used, err = UsageOf(s.pid)
-	return took.Seconds(), used, err
 }
 
 // endsWith tells whether the data file at path is as long as that of f, and its

@@ -73,6 +73,11 @@ func (s summary) verify(check Check) *Row {
 	row := faster(check.What, o, n, 20)
 	reached, _ := s.median(resultKey{check.Name, ZRS, Records.Name}, rate)
 	row.Note = fmt.Sprintf("%.0f MB/s", reached/1e6)
+	if read, ok := s.median(resultKey{"limit", "read", Records.Name}, rate); ok {
+		row.Target += " or 80 % of limit"
+		row.Met = row.Met || reached >= limitShare*read
+		row.Note += fmt.Sprintf(", %.0f %% of reading alone (%.0f MB/s)", 100*reached/read, read/1e6)
+	}
 	return row
 }
 

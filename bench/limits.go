@@ -3,6 +3,7 @@ package bench
 import (
 	"crypto/md5"
 	"errors"
+	"hash"
 	"io"
 	"net"
 	"os"
@@ -14,10 +15,10 @@ import (
 )
 
 // Limits measures how fast the machine can do what replication can't avoid, each
-// alone: the protocol's MD5, reading the file, writing it out to disk, sending
-// it over the loopback interface; how fast files of the blobs' sizes get to disk,
-// and from one end to the other with nothing but a copy; and
-// how long a small commit takes to get to disk.
+// alone: zc.zrs's MD5, reading the file, writing it out to disk, sending it over the
+// loopback interface; getting it from one end to the other with MD5 at both; how
+// fast files of the blobs' sizes get to disk, and from one end to the other with
+// nothing but a copy; and how long a small commit takes to get to disk.
 func (b *Bench) Limits(f *Files) ([]*Result, error) {
 	steps := []struct {
 		name string
@@ -43,6 +44,11 @@ func (b *Bench) Limits(f *Files) ([]*Result, error) {
 		}
 		results = append(results, limit(step.name, f.Dataset, took, f.DataBytes))
 	}
+	took, err := b.transfer(f.Data, 1, f.DataBytes, md5.New)
+	if err != nil {
+		return nil, err
+	}
+	results = append(results, limit(checksummed, f.Dataset, took, f.DataBytes))
 	for _, s := range []struct {
 		dataset Dataset
 		n, size int
@@ -55,7 +61,7 @@ func (b *Bench) Limits(f *Files) ([]*Result, error) {
 			return nil, err
 		}
 		results = append(results, limit("write", s.dataset.Name, took, int64(s.n*s.size)))
-		if took, err = b.transfer(s.n, s.size); err != nil {
+		if took, err = b.transferBlobs(s.n, s.size); err != nil {
 			return nil, err
 		}
 		results = append(results, limit("transfer", s.dataset.Name, took, int64(s.n*s.size)))
@@ -109,10 +115,8 @@ func (b *Bench) writeFiles(n, size int) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// transfer returns how long it takes to send n files of a size over the loopback
-// interface, and to write and sync them. It shares the processors between two ends,
-// as replication on one machine does.
-func (b *Bench) transfer(n, size int) (time.Duration, error) {
+// transferBlobs is transfer of n files as large as a blob, without a checksum.
+func (b *Bench) transferBlobs(n, size int) (time.Duration, error) {
 	dir, remove, err := b.scratch()
 	if err != nil {
 		return 0, err
@@ -122,6 +126,22 @@ func (b *Bench) transfer(n, size int) (time.Duration, error) {
 	if err := writeBlob(source, newRandom(6), size); err != nil {
 		return 0, err
 	}
+	return b.transfer(source, n, int64(size), func() hash.Hash { return nil })
+}
+
+// checksummed is the name of the limit that is a transfer with MD5.
+const checksummed = "transfer, MD5"
+
+// transfer returns how long it takes to send a file of a size n times over the
+// loopback interface, and to write and sync the copies, with a checksum at both
+// ends if there is one. It shares the processors between two ends, as replication
+// on one machine does.
+func (b *Bench) transfer(source string, n int, size int64, checksum func() hash.Hash) (time.Duration, error) {
+	dir, remove, err := b.scratch()
+	if err != nil {
+		return 0, err
+	}
+	defer remove()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
@@ -129,8 +149,8 @@ func (b *Bench) transfer(n, size int) (time.Duration, error) {
 	defer l.Close()
 	began := time.Now()
 	var g errgroup.Group
-	g.Go(func() error { return sendFiles(l, source, n) })
-	g.Go(func() error { return receiveFiles(l.Addr().String(), dir, n, int64(size)) })
+	g.Go(func() error { return sendFiles(l, source, n, checksum()) })
+	g.Go(func() error { return receiveFiles(l.Addr().String(), dir, n, size, checksum()) })
 	err = g.Wait()
 	return time.Since(began), err
 }
@@ -138,8 +158,16 @@ func (b *Bench) transfer(n, size int) (time.Duration, error) {
 // piece is how much transfer has in hand at a time.
 const piece = 256 << 10
 
+// summed returns a writer that feeds a checksum too, unless that is nil.
+func summed(w io.Writer, checksum hash.Hash) io.Writer {
+	if checksum != nil {
+		w = io.MultiWriter(checksum, w)
+	}
+	return onlyWriter{w}
+}
+
 // sendFiles sends a file n times to the first who connects.
-func sendFiles(l net.Listener, path string, n int) error {
+func sendFiles(l net.Listener, path string, n int, checksum hash.Hash) error {
 	conn, err := l.Accept()
 	if err != nil {
 		return err
@@ -151,7 +179,7 @@ func sendFiles(l net.Listener, path string, n int) error {
 		if err != nil {
 			return err
 		}
-		_, err = io.CopyBuffer(onlyWriter{conn}, onlyReader{f}, buf)
+		_, err = io.CopyBuffer(summed(conn, checksum), onlyReader{f}, buf)
 		f.Close()
 		if err != nil {
 			return err
@@ -161,7 +189,7 @@ func sendFiles(l net.Listener, path string, n int) error {
 }
 
 // receiveFiles writes n files of a size. It syncs them while others arrive.
-func receiveFiles(address, dir string, n int, size int64) error {
+func receiveFiles(address, dir string, n int, size int64, checksum hash.Hash) error {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return err
@@ -175,7 +203,7 @@ func receiveFiles(address, dir string, n int, size int64) error {
 		if err != nil {
 			return err
 		}
-		_, err = io.CopyBuffer(onlyWriter{f}, io.LimitReader(conn, size), buf)
+		_, err = io.CopyBuffer(summed(f, checksum), io.LimitReader(conn, size), buf)
 		if err != nil {
 			f.Close()
 			return err

@@ -16,11 +16,11 @@ func TestSummary(t *testing.T) {
 		{Name: "limit", Subject: "md5", Dataset: "records", Seconds: 2, Bytes: 1e9},
 		{Name: "limit", Subject: "write", Dataset: "records", Seconds: 4, Bytes: 1e9},
 		catchUp("zc.zrs-zc.zrs", "records", 30),
-		catchUp("zrs-zrs2.1", "records", 9),
-		catchUp("zrs-zrs2.1", "records", 3),
-		catchUp("zrs-zrs2.1", "records", 2),
+		catchUp("zrs-zrs2.1-server", "records", 9),
+		catchUp("zrs-zrs2.1-server", "records", 3),
+		catchUp("zrs-zrs2.1-server", "records", 2),
 		catchUp("zc.zrs-zc.zrs", "tiny", 20),
-		catchUp("zrs-zrs2.1", "tiny", 2),
+		catchUp("zrs-zrs2.1-server", "tiny", 2),
 	}
 	rows := map[string]Row{}
 	for _, row := range Summary(results) {

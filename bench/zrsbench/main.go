@@ -338,6 +338,7 @@ func (s *suite) pairs(d bench.Dataset) [][2]string {
 	}
 	return append(pairs,
 		[2]string{bench.ZRS, bench.ZRS21},
+		[2]string{bench.ZRS, bench.ZRS21Server},
 		[2]string{bench.ZRS, bench.ZRSServer},
 		[2]string{bench.ZRS, bench.ZCZRS},
 		[2]string{bench.ZCZRS, bench.ZRS})

@@ -35,6 +35,10 @@ const (
 	// has no place in the next batch is marked, and found again later.
 	maxBatch = 1 << 18
 
+	// partsEach is in how many parts a batch is cut for each worker: who is done
+	// takes another one.
+	partsEach = 8
+
 	// readAhead is the greatest distance of two records that are read at once.
 	readAhead = 16 << 10
 
@@ -179,13 +183,17 @@ func (p *part) find(f Finding, limit int) {
 // those that they lead to and nobody did before.
 func (w *walk) batch(ctx context.Context, batch []place) (next []place, err error) {
 	slices.SortFunc(batch, func(a, b place) int { return cmp.Compare(a.off, b.off) })
-	workers := max(1, min(runtime.GOMAXPROCS(0), len(batch)/fewest))
-	size := (len(batch) + workers - 1) / workers
-	parts := make([]part, workers)
+	parts := make([]part, max(1, min(partsEach*runtime.GOMAXPROCS(0), len(batch)/fewest)))
+	size := (len(batch) + len(parts) - 1) / len(parts)
+	var taken atomic.Int64
 	var wg sync.WaitGroup
-	for i := range workers {
-		mine := batch[min(i*size, len(batch)):min((i+1)*size, len(batch))]
-		wg.Go(func() { w.part(ctx, mine, &parts[i], w.s.maxBatch/workers) })
+	for range min(runtime.GOMAXPROCS(0), len(parts)) {
+		wg.Go(func() {
+			for i := int(taken.Add(1)) - 1; i < len(parts); i = int(taken.Add(1)) - 1 {
+				mine := batch[min(i*size, len(batch)):min((i+1)*size, len(batch))]
+				w.part(ctx, mine, &parts[i], w.s.maxBatch/len(parts))
+			}
+		})
 	}
 	wg.Wait()
 	for i := range parts {

@@ -14,7 +14,7 @@ import (
 // at the end, ru_maxrss, is no less than the peak of the process that started it:
 // on Linux that goes with a process through exec.
 func runMeasured(cmd *exec.Cmd) (stdout []byte, used *Usage, err error) {
-	const interval = 10 * time.Millisecond // more often it would take a processor's time
+	const interval = 10 * time.Millisecond // a look takes some 30 µs of a processor
 	var out, errors bytes.Buffer
 	if cmd.Stdout == nil {
 		cmd.Stdout = &out

@@ -149,6 +149,18 @@ func run(t testing.TB, n *Node) (stop func() error) {
 	return stop
 }
 
+// runPair returns a primary of five transactions, and a secondary of it that has
+// them, and runs until stop is called.
+func runPair(t testing.TB) (source *primary, secondary *Node, stop func() error) {
+	t.Helper()
+	dir := t.TempDir()
+	source = newPrimary(t, filepath.Join(dir, "a.fs"), 5)
+	secondary, _ = newSecondary(t, filepath.Join(dir, "b.fs"), source.source)
+	stop = run(t, secondary)
+	waitFor(t, secondary, 5)
+	return source, secondary, stop
+}
+
 // stopped stops a node that should have had no trouble.
 func stopped(t testing.TB, stop func() error) {
 	t.Helper()

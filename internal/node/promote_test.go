@@ -96,11 +96,7 @@ func TestNode_Promote(t *testing.T) {
 
 // Of several who promote at once one does it, and all are told.
 func TestNode_Promote_twice(t *testing.T) {
-	dir := t.TempDir()
-	source := newPrimary(t, filepath.Join(dir, "a.fs"), 5)
-	b, _ := newSecondary(t, filepath.Join(dir, "b.fs"), source.source)
-	stop := run(t, b)
-	waitFor(t, b, 5)
+	_, b, stop := runPair(t)
 	var all sync.WaitGroup
 	var promoted, already atomic.Int64
 	for range 8 {
@@ -128,11 +124,7 @@ func TestNode_Promote_twice(t *testing.T) {
 
 // What is refused leaves a secondary that goes on following.
 func TestNode_Promote_refused(t *testing.T) {
-	dir := t.TempDir()
-	source := newPrimary(t, filepath.Join(dir, "a.fs"), 5)
-	b, _ := newSecondary(t, filepath.Join(dir, "b.fs"), source.source)
-	stop := run(t, b)
-	waitFor(t, b, 5)
+	source, b, stop := runPair(t)
 	eventually(t, "connected", func() bool { return b.Status().Source.State == "receiving" })
 	_, err := b.Promote(t.Context(), control.PromoteRequest{})
 	wantRefusal(t, "Promote()", err, "source-lives")
@@ -157,11 +149,7 @@ func TestNode_Promote_refused(t *testing.T) {
 
 // An identity that can't be saved leaves a secondary too.
 func TestNode_Promote_unsaved(t *testing.T) {
-	dir := t.TempDir()
-	source := newPrimary(t, filepath.Join(dir, "a.fs"), 5)
-	b, _ := newSecondary(t, filepath.Join(dir, "b.fs"), source.source)
-	stop := run(t, b)
-	waitFor(t, b, 5)
+	source, b, stop := runPair(t)
 	eventually(t, "a sidecar", func() bool { return b.Identity.Sidecar().Role == epoch.Secondary })
 	unblock := blockSidecar(t, b.Path)
 	p, err := b.Promote(t.Context(), control.PromoteRequest{SourceLives: true})
@@ -219,11 +207,7 @@ func TestNode_Promote_diverged(t *testing.T) {
 
 // A paused secondary applies nothing, goes on where it was, and can be promoted.
 func TestNode_Promote_paused(t *testing.T) {
-	dir := t.TempDir()
-	source := newPrimary(t, filepath.Join(dir, "a.fs"), 5)
-	b, _ := newSecondary(t, filepath.Join(dir, "b.fs"), source.source)
-	stop := run(t, b)
-	waitFor(t, b, 5)
+	source, b, stop := runPair(t)
 	for first := 6; first < 20; first += 5 {
 		if err := b.Pause(t.Context()); err != nil {
 			t.Fatal(err)
@@ -268,11 +252,7 @@ func TestNode_Promote_paused(t *testing.T) {
 func TestNode_Promote_stopping(t *testing.T) {
 	for i := range 20 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			dir := t.TempDir()
-			source := newPrimary(t, filepath.Join(dir, "a.fs"), 5)
-			b, _ := newSecondary(t, filepath.Join(dir, "b.fs"), source.source)
-			stop := run(t, b)
-			waitFor(t, b, 5)
+			_, b, stop := runPair(t)
 			var down sync.WaitGroup
 			down.Go(func() {
 				time.Sleep(time.Duration(i) * 200 * time.Microsecond) // another moment each time

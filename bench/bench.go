@@ -81,7 +81,7 @@ func (b *Bench) primary(ctx context.Context, kind, data, blobs string) (*server,
 // serve serves a dataset to secondaries, from a link to it in dir. It returns what
 // the server has used by then.
 func (b *Bench) serve(ctx context.Context, kind string, f *Files, dir string) (*server, *Usage, error) {
-	data, err := unindexed(f, dir)
+	data, err := linkInto(dir, f)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -155,9 +155,22 @@ func (b *Bench) startZRS(ctx context.Context, args ...string) (*server, error) {
 	return s, nil
 }
 
-// unindexed links a dataset's data file into dir, so that programs find no index
-// beside it and leave none.
-func unindexed(f *Files, dir string) (data string, err error) {
+// unindexed links a dataset's data file into a directory of its own, so that programs
+// find no index beside it and leave none.
+func (b *Bench) unindexed(f *Files) (data string, remove func(), err error) {
+	dir, remove, err := b.scratch()
+	if err != nil {
+		return "", nil, err
+	}
+	if data, err = linkInto(dir, f); err != nil {
+		remove()
+		return "", nil, err
+	}
+	return data, remove, nil
+}
+
+// linkInto links a dataset's data file into dir.
+func linkInto(dir string, f *Files) (data string, err error) {
 	data = filepath.Join(dir, "Data.fs")
 	return data, os.Link(f.Data, data)
 }

@@ -33,15 +33,11 @@ var Dumps = []Dump{
 
 // Dump measures a dump of a dataset by [Zodbtools] or by [ZRS].
 func (b *Bench) Dump(ctx context.Context, dump Dump, subject string, f *Files) (*Result, error) {
-	dir, remove, err := b.scratch()
+	data, remove, err := b.unindexed(f)
 	if err != nil {
 		return nil, err
 	}
 	defer remove()
-	data, err := unindexed(f, dir)
-	if err != nil {
-		return nil, err
-	}
 	cmd := exec.CommandContext(ctx, b.ZRS, append(dump.zrs, data)...)
 	if subject == Zodbtools {
 		cmd = b.Python.Command(ctx, driver.Tools, "tool.py", append(append([]string{"zodb"}, dump.zodb...), data)...)

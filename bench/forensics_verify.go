@@ -27,15 +27,11 @@ var Checks = []Check{
 // Verify measures a check of a dataset by [ZODB] or by [ZRS]. ZODB's time is that
 // of the check alone, that of zrs is of the whole process.
 func (b *Bench) Verify(ctx context.Context, check Check, subject string, f *Files) (*Result, error) {
-	dir, remove, err := b.scratch()
+	data, remove, err := b.unindexed(f)
 	if err != nil {
 		return nil, err
 	}
 	defer remove()
-	data, err := unindexed(f, dir)
-	if err != nil {
-		return nil, err
-	}
 	cmd := b.Python.Command(ctx, driver.Modern, "bench/python/fscheck.py", check.python, data)
 	if subject == ZRS {
 		cmd = exec.CommandContext(ctx, b.ZRS, append(check.zrs, data)...)

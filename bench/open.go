@@ -18,15 +18,11 @@ import (
 // Each is timed inside of a process of its own, from before the call that opens
 // the file until that returns.
 func (b *Bench) Open(ctx context.Context, subject string, f *Files) (*Result, error) {
-	dir, remove, err := b.scratch()
+	data, remove, err := b.unindexed(f)
 	if err != nil {
 		return nil, err
 	}
 	defer remove()
-	data, err := unindexed(f, dir)
-	if err != nil {
-		return nil, err
-	}
 	cmd := b.Python.Command(ctx, driver.Modern, "bench/python/open.py", storageArgs(data, f.Blobs)...)
 	if subject == ZRS {
 		cmd = exec.CommandContext(ctx, b.Opener, OpenArg, data)

@@ -28,15 +28,11 @@ const lost = "127.0.0.1:1"
 // answer. With zc.zrs the process is stopped and another one started on the same
 // file, as a primary: until that accepts secondaries.
 func (b *Bench) Promote(ctx context.Context, kind string, f *Files) (*Result, error) {
-	dir, remove, err := b.scratch()
+	data, remove, err := b.unindexed(f)
 	if err != nil {
 		return nil, err
 	}
 	defer remove()
-	data, err := unindexed(f, dir)
-	if err != nil {
-		return nil, err
-	}
 	result := &Result{
 		Schema: schema, Name: "promote", Subject: kind, Dataset: f.Dataset,
 		Bytes: f.DataBytes, Transactions: f.Transactions, Records: f.Records,

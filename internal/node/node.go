@@ -258,8 +258,8 @@ func (n *Node) lookForFile() {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.gone = err; !n.unnamed {
-		n.gone = nil // it may be such an instant
+	if n.gone = nil; n.unnamed { // else it may be such an instant
+		n.gone = err
 	}
 	n.unnamed = err != nil
 }
